@@ -1,0 +1,43 @@
+// Packs the package as npm would publish it, then checks the tarball: publint for its manifest and files,
+// "are the types wrong" for how TypeScript and Node resolve each entry. ESM only.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly unpackedSize: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+const scratch = mkdtempSync(join(tmpdir(), "hawser-pack-"));
+const failed: string[] = [];
+
+function check(command: string, ...args: string[]): void {
+  if (spawnSync(command, args, { stdio: "inherit" }).status !== 0) failed.push(command);
+}
+
+try {
+  const json = execFileSync("npm", ["pack", "--json", "--pack-destination", scratch], { encoding: "utf8" });
+  // A prepack script may print in front of the list.
+  const [packed] = JSON.parse(json.slice(json.indexOf("[\n"))) as readonly [Packed];
+  console.log(`${packed.filename}: ${packed.files.length} files, ${packed.size} bytes packed`);
+  const tarball = join(scratch, packed.filename);
+  for (const { path } of packed.files) {
+    if (!/^(dist|proto)\/|^(docs\/PROTOCOL\.md|README\.md|LICENSE|package\.json)$/.test(path)) {
+      console.error(`${path} does not belong into the package`);
+      failed.push(path);
+    }
+  }
+  check("publint", "run", "--strict", tarball);
+  check("attw", tarball, "--profile", "esm-only");
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+if (failed.length > 0) {
+  console.error(`the package is not ready: ${failed.join(", ")}`);
+  process.exitCode = 1;
+}

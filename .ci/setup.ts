@@ -1,0 +1,63 @@
+// Makes sure that the programs which the tests need are there. Each need is one row of the table.
+import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+interface Need {
+  /** What the tests use it for. */
+  readonly purpose: string;
+  /** Environment variable that names the program, when it is not on the PATH. */
+  readonly variable: string;
+  /** Names to look for on the PATH, best first. */
+  readonly programs: readonly string[];
+  /** The Debian package that brings it. */
+  readonly debian: string;
+}
+
+const needs: readonly Need[] = [
+  {
+    purpose: "tests in a browser",
+    variable: "CHROMIUM_BIN",
+    programs: ["chromium", "chromium-browser", "google-chrome"],
+    debian: "chromium",
+  },
+];
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isThere(need: Need): boolean {
+  const named = process.env[need.variable];
+  if (named !== undefined && named !== "") return isExecutable(named);
+  const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+  return need.programs.some((program) => folders.some((folder) => isExecutable(join(folder, program))));
+}
+
+function run(command: string, ...args: string[]): boolean {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const { status, stdout, stderr } = spawnSync(command, args, { env, encoding: "utf8" });
+  if (status !== 0) console.error(`${command} ${args.join(" ")} failed\n${stdout}${stderr}`);
+  return status === 0;
+}
+
+let missing = needs.filter((need) => !isThere(need));
+if (missing.length > 0 && process.getuid?.() === 0 && isExecutable("/usr/bin/apt-get")) {
+  const packages = missing.map((need) => need.debian);
+  console.log(`installing ${packages.join(", ")}`);
+  // A failed update leaves the lists of before, which may still be good enough.
+  run("apt-get", "update", "-q");
+  run("apt-get", "install", "-q", "-y", "--no-install-recommends", ...packages);
+  missing = needs.filter((need) => !isThere(need));
+}
+for (const { purpose, programs, debian, variable } of missing) {
+  console.error(
+    `${purpose} need ${programs.join(" or ")}: install the Debian package ${debian}, or set ${variable}`,
+  );
+}
+if (missing.length > 0) process.exitCode = 1;
