@@ -1,7 +1,7 @@
 // Packs the package as npm would publish it, then checks the tarball: publint for its manifest and files,
-// "are the types wrong" for how TypeScript and Node resolve each entry. ESM only.
+// "are the types wrong" for how TypeScript resolves each entry (ESM only), and Node for whether each entry loads.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -16,7 +16,7 @@ const scratch = mkdtempSync(join(tmpdir(), "hawser-pack-"));
 const failed: string[] = [];
 
 function check(command: string, ...args: string[]): void {
-  if (spawnSync(command, args, { stdio: "inherit" }).status !== 0) failed.push(command);
+  if (spawnSync(command, args, { stdio: "inherit" }).status !== 0) failed.push([command, ...args].join(" "));
 }
 
 try {
@@ -33,6 +33,19 @@ try {
   }
   check("publint", "run", "--strict", tarball);
   check("attw", tarball, "--profile", "esm-only");
+  // Packing has built dist/, and inside the package its own name leads through its own exports.
+  const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as {
+    exports: Record<string, unknown>;
+  };
+  for (const entry of Object.keys(exports).filter((path) => !path.endsWith(".json"))) {
+    const load = [
+      "--input-type=module",
+      "--eval",
+      `await import(${JSON.stringify(`hawser${entry.slice(1)}`)})`,
+    ];
+    check("node", ...load);
+    check("node", "--conditions=browser", ...load);
+  }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

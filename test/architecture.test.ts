@@ -11,6 +11,8 @@ type Sources = ReadonlyMap<string, string>;
 interface Layer {
   /** The folders it may import from, besides itself. */
   readonly below: readonly string[];
+  /** It shows what a user writes, and may import the package by its name. */
+  readonly showcase?: boolean;
   /** No I/O: nothing of Node, no package but the protobuf runtime, no clock, no timer, no randomness of its own. */
   readonly pure: boolean;
 }
@@ -30,8 +32,8 @@ const layers: Readonly<Record<string, Layer>> = {
   client: { below: [...shellBelow, "index"], pure: false },
   server: { below: [...shellBelow, "index"], pure: false },
   testing: { below: everything, pure: false },
-  bench: { below: [...everything, "testing", "gen"], pure: false },
-  demo: { below: [...everything, "testing", "gen"], pure: false },
+  bench: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
+  demo: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
 };
 
 /** What a pure folder may import from outside. */
@@ -80,8 +82,11 @@ function importsOf(source: string): Import[] {
   return found;
 }
 
-/** The file that a relative specifier means; `undefined` for a package. */
+const isOurName = (specifier: string): boolean => /^hawser(\/|$)/.test(specifier);
+
+/** The file that a specifier means; `undefined` for another package. */
 function fileOf(importer: string, specifier: string): string | undefined {
+  if (isOurName(specifier)) return posix.join("src", specifier.slice("hawser".length), "index.ts");
   if (!specifier.startsWith(".")) return undefined;
   return posix.join(posix.dirname(importer), specifier).replace(/\.js$/, ".ts");
 }
@@ -109,13 +114,13 @@ function forbiddenEdges(sources: Sources): string[] {
     }
     for (const { specifier } of importsOf(source)) {
       const target = fileOf(path, specifier);
-      if (target !== undefined) {
+      if (isOurName(specifier) && layer.showcase !== true) {
+        complaints.push(`${path}: imports ${specifier} by name; inside the package import the file itself`);
+      } else if (target !== undefined) {
         const to = folderOf(target);
         if (to !== folder && !layer.below.includes(to)) {
           complaints.push(`${path}: ${folder} imports ${specifier}, and ${to} is not below it`);
         }
-      } else if (/^hawser(\/|$)/.test(specifier)) {
-        complaints.push(`${path}: imports ${specifier} by name; inside the package import the file itself`);
       } else if (layer.pure && !purePackage.test(specifier)) {
         complaints.push(`${path}: ${folder} does no I/O and imports ${specifier}`);
       }
@@ -239,7 +244,9 @@ describe("the checker", () => {
       const seen = importsOf(source)
         .filter(({ typeOnly }) => !typeOnly)
         .map(({ specifier }) => fileOf(path, specifier) ?? specifier);
-      const real = (metafile.inputs[path]?.imports ?? []).map((entry) => entry.path);
+      const real = (metafile.inputs[path]?.imports ?? []).map(
+        (entry) => fileOf(path, entry.path) ?? entry.path,
+      );
       expect(new Set(seen), path).toEqual(new Set(real));
     }
   });
@@ -257,6 +264,7 @@ describe("the checker", () => {
     ["Node from a pure folder", "src/session/a.ts", 'import { readFileSync } from "node:fs";'],
     ["Node by its old name from a pure folder", "src/session/a.ts", 'import fs from "fs";'],
     ["ws from a pure folder", "src/wire/a.ts", 'import { WebSocket } from "ws";'],
+    ["the demo by a name", "src/testing/a.ts", 'import "hawser/demo";'],
     ["the package by its name", "src/server/a.ts", 'import { Code } from "hawser";'],
     ["from a folder without a layer", "src/misc/a.ts", "export const a = 1;"],
   ])("rejects an import: %s", (_, path, text) => {
@@ -273,6 +281,7 @@ describe("the checker", () => {
         '/**\n * ```ts\nimport { connect } from "hawser/client";\n * ```\n */',
         'const glob = "/*"; const text = "see node:fs"; const other = "*/";',
       ].join("\n"),
+      "src/demo/a.ts": 'import { connect } from "hawser/client";\nimport { Code } from "hawser";',
       "src/server/a.ts": 'import { createServer } from "node:http";\nimport { WebSocketServer } from "ws";',
     });
     expect(forbiddenEdges(allowed)).toEqual([]);
