@@ -1,0 +1,179 @@
+/** Packets to bytes. */
+
+import type { Frame, Packet } from "./frame.js";
+import { BESIDE_BYTES } from "./limits.js";
+import { bodyBytes, frameBytes, wrappedBytes } from "./size.js";
+import { uintBytes, writeUint } from "./varint.js";
+import { writeFrame } from "./write.js";
+
+/** Room for `seq` and `ack` in front of the frames: a tag and a varint of at most 53 bits, twice. */
+export const PACKET_HEAD_BYTES = 18;
+
+/** Size of the slabs that packets are written into. */
+export const SLAB_BYTES = 16_384;
+
+/** One packet, ready to be written to the socket: `head`, then `body`. */
+export interface EncodedPacket {
+  /** Everything, or everything but the payload of the last frame. Never written to again. */
+  readonly head: Uint8Array;
+  /** The payload of the last frame when it was not copied: the same array that was given to `add`. */
+  readonly body: Uint8Array | undefined;
+  /** Length of the packet: head and body together. */
+  readonly bytes: number;
+}
+
+/**
+ * Collects frames and makes packets of them: `add`, `add`, …, `finish`, without anything else in between. One
+ * encoder serves all sessions of a process.
+ *
+ * Frames are written straight into a slab, and heads are parts of slabs. A slab lives as long as any head in it, so an
+ * outbox that keeps one small packet for long keeps up to {@link SLAB_BYTES} alive; whoever keeps heads for a
+ * detached session copies them.
+ *
+ * A payload of {@link BESIDE_BYTES} or more is not copied. It must be the end of the packet: {@link PacketEncoder.full}
+ * turns true and the packet has to be finished. The array must not be written to as long as the packet may be sent.
+ */
+export class PacketEncoder {
+  readonly #allocate: (bytes: number) => Uint8Array;
+  /** The slab that packets go into, unless they are larger than a slab. */
+  #slab: Uint8Array;
+  /** Where the unused part of the slab begins. */
+  #used = 0;
+  /** What the packet of the moment is written into: the slab, or a buffer of its own. */
+  #buffer: Uint8Array;
+  /** Where the room for `seq` and `ack` begins. */
+  #start = 0;
+  /** Where the next frame goes. */
+  #pos = PACKET_HEAD_BYTES;
+  #frames = 0;
+  #body: Uint8Array | undefined;
+
+  /**
+   * @param allocate makes buffers of at least so many bytes, zeroed or not. Default: `new Uint8Array`. In Node,
+   *   `Buffer.allocUnsafeSlow` saves the zeroing.
+   */
+  constructor(allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes)) {
+    this.#allocate = allocate;
+    this.#slab = new Uint8Array(0); // the first frame takes the first slab
+    this.#buffer = this.#slab;
+  }
+
+  /** Frames added to the packet so far. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Bytes of the frames added so far, payload beside included; `seq` and `ack` take up to 18 more. */
+  get bytes(): number {
+    const body = this.#body;
+    return this.#pos - this.#start - PACKET_HEAD_BYTES + (body === undefined ? 0 : body.length);
+  }
+
+  /** The last frame's payload is beside the head: nothing may follow it in this packet. */
+  get full(): boolean {
+    return this.#body !== undefined;
+  }
+
+  /**
+   * Adds a frame to the packet.
+   *
+   * Throws, and leaves the packet as it was, when the packet is full, when a number of the frame is not one that its
+   * field can hold, or when the frame is of unknown kind.
+   */
+  add(frame: Frame): void {
+    if (this.#body !== undefined) throw new Error("the packet is full: finish it first");
+    const size = bodyBytes(frame);
+    let need = wrappedBytes(size);
+    let beside: Uint8Array | undefined;
+    if (size >= BESIDE_BYTES && (frame.kind === "data" || frame.kind === "open" || frame.kind === "end")) {
+      const payload = frame.payload;
+      if (payload !== undefined && payload.length >= BESIDE_BYTES) {
+        beside = payload;
+        need -= payload.length;
+      }
+    }
+    if (this.#pos + need > this.#buffer.length) this.#grow(need);
+    this.#pos = writeFrame(this.#buffer, this.#pos, frame, size, beside !== undefined);
+    this.#frames++;
+    this.#body = beside;
+  }
+
+  /**
+   * Ends the packet and begins the next. Without a frame before it, it makes a packet that only acknowledges.
+   *
+   * Throws a `RangeError` when `seq` or `ack` is not a whole number from 0 to 2^53-1; the frames are dropped then.
+   */
+  finish(seq: number, ack: number): EncodedPacket {
+    const body = this.#body;
+    try {
+      const seqBytes = seq === 0 ? 0 : 1 + uintBytes(seq);
+      const ackBytes = ack === 0 ? 0 : 1 + uintBytes(ack);
+      if (this.#pos > this.#buffer.length) this.#grow(0);
+      const buffer = this.#buffer;
+      const end = this.#pos;
+      const begin = this.#start + PACKET_HEAD_BYTES - seqBytes - ackBytes;
+      writeHead(buffer, begin, seq, ack);
+      if (buffer === this.#slab) this.#used = end;
+      return {
+        head: buffer.subarray(begin, end),
+        body,
+        bytes: end - begin + (body === undefined ? 0 : body.length),
+      };
+    } finally {
+      this.discard();
+    }
+  }
+
+  /** Drops the frames added since the last `finish`, for a caller that cannot go on with its packet. */
+  discard(): void {
+    this.#buffer = this.#slab;
+    this.#start = this.#used;
+    this.#pos = this.#used + PACKET_HEAD_BYTES;
+    this.#frames = 0;
+    this.#body = undefined;
+  }
+
+  /** Moves the packet to where `need` more bytes fit: a new slab if it fits there, else a buffer of its own. */
+  #grow(need: number): void {
+    const done = this.#frames === 0 ? PACKET_HEAD_BYTES : this.#pos - this.#start;
+    const required = done + need;
+    let buffer: Uint8Array;
+    if (required <= SLAB_BYTES) {
+      buffer = this.#allocate(SLAB_BYTES);
+      this.#slab = buffer;
+      this.#used = 0;
+    } else {
+      buffer = this.#allocate(this.#frames === 0 ? required : Math.max(required, 2 * done));
+    }
+    if (this.#frames > 0) {
+      buffer.set(this.#buffer.subarray(this.#start + PACKET_HEAD_BYTES, this.#pos), PACKET_HEAD_BYTES);
+    }
+    this.#buffer = buffer;
+    this.#start = 0;
+    this.#pos = done;
+  }
+}
+
+/** Encodes a packet into one array of its own, payloads copied. For tests, vectors and tools. */
+export function encodePacket(packet: Packet): Uint8Array {
+  let bytes =
+    (packet.seq === 0 ? 0 : 1 + uintBytes(packet.seq)) + (packet.ack === 0 ? 0 : 1 + uintBytes(packet.ack));
+  for (const frame of packet.frames) bytes += frameBytes(frame);
+  const into = new Uint8Array(bytes);
+  let pos = writeHead(into, 0, packet.seq, packet.ack);
+  for (const frame of packet.frames) pos = writeFrame(into, pos, frame, bodyBytes(frame), false);
+  return into;
+}
+
+function writeHead(into: Uint8Array, at: number, seq: number, ack: number): number {
+  let pos = at;
+  if (seq !== 0) {
+    into[pos] = 0x08;
+    pos = writeUint(into, pos + 1, seq);
+  }
+  if (ack !== 0) {
+    into[pos] = 0x10;
+    pos = writeUint(into, pos + 1, ack);
+  }
+  return pos;
+}
