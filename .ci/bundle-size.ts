@@ -35,7 +35,8 @@ function bundle(contents: string, folder: string, external: string[]): Promise<B
     platform: "browser",
     format: "esm",
     target: "es2023",
-    external,
+    // Left as imports, to be named by `strangers` rather than fail to resolve.
+    external: [...external, "node:*", ...builtinModules, "ws"],
     logLevel: "error",
   });
 }

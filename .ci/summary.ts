@@ -1,5 +1,5 @@
-// Reads the report of Vitest's JSON reporter and prints, as the last line, "N passed, N failed".
-// Fails when a test failed, when a test was skipped, and when no test ran.
+// Reads the report of Vitest's JSON reporter and prints, as the last line, "N passed, N failed". The second
+// argument is "ok" when Vitest was satisfied. Fails when a test failed, when one was skipped, and when none ran.
 import { existsSync, readFileSync } from "node:fs";
 
 interface Report {
@@ -10,7 +10,7 @@ interface Report {
   }[];
 }
 
-const [path = ""] = process.argv.slice(2);
+const [path = "", outcome = "ok"] = process.argv.slice(2);
 const complaints: string[] = [];
 let passed = 0;
 let failed = 0;
@@ -27,6 +27,11 @@ if (existsSync(path)) {
         complaints.push(`not run (${test.status}): ${test.fullName}`);
       }
     }
+  }
+  // An unhandled rejection, for example: Vitest fails, and its report knows nothing of it.
+  if (outcome !== "ok" && failed === 0) {
+    complaints.push("the run failed outside of any test");
+    failed = 1;
   }
   if (passed + failed === 0) complaints.push("no test ran");
 } else {
