@@ -636,7 +636,7 @@ function addHeader(headers: Header[] | undefined, bytes: Uint8Array, start: numb
     switch (tag) {
       case 0x0a:
         pos = readSpan(bytes, pos, end);
-        name = readName(bytes, cursor, pos);
+        name = readText(bytes, cursor, pos);
         break;
       case 0x12:
         pos = readSpan(bytes, pos, end);
@@ -666,7 +666,7 @@ function addDetail(details: Detail[] | undefined, bytes: Uint8Array, start: numb
     switch (tag) {
       case 0x0a:
         pos = readSpan(bytes, pos, end);
-        type = readName(bytes, cursor, pos);
+        type = readText(bytes, cursor, pos);
         break;
       case 0x12:
         pos = readSpan(bytes, pos, end);

@@ -29,12 +29,12 @@ export {
   CHUNK_BYTES,
   DEFAULT_LIMITS,
   effectiveLimits,
-  LIMIT_RANGES,
   MAX_DEPTH,
   MAX_ENTRIES_PER_PACKET,
   MAX_FRAMES_PER_PACKET,
   MAX_ID_BYTES,
   MAX_NAME_BYTES,
+  MIN_LIMITS,
   PAYLOAD_COST,
 } from "./limits.js";
 export { frameBytes } from "./size.js";

@@ -33,20 +33,20 @@ export const DEFAULT_LIMITS: WireLimits = {
 };
 
 /**
- * The range that each limit is brought into. Lower values cannot work, higher ones cannot be meant.
+ * The least that can be announced; what is lower counts as this much. Nothing smaller works: a side that announces less
+ * would make the other one wait for ever.
  */
-export const LIMIT_RANGES: { readonly [K in keyof WireLimits]: readonly [min: number, max: number] } = {
-  /** At least a full piece and its metadata. */
-  packetBytes: [2 * CHUNK_BYTES, 16_777_216],
-  messageBytes: [1, 2_147_483_647],
+export const MIN_LIMITS: WireLimits = {
+  /** A full piece, its frame, headers and trailers. */
+  packetBytes: 2 * CHUNK_BYTES,
+  messageBytes: 1,
   /**
-   * At least two full pieces: credit may be held back until half of the window has been consumed, and what is left
-   * must be enough for a whole piece, or both sides would wait for each other.
+   * A full piece. Credit may be held back until half of the window has been consumed; the other half has room for a
+   * piece of 16 KiB at least, which no sender may refuse to send.
    */
-  creditBytes: [2 * (CHUNK_BYTES + PAYLOAD_COST), 67_108_864],
-  /** The upper end is a quarter of the packet limit as well, see {@link effectiveLimits}. */
-  headerBytes: [1_024, 4_194_304],
-  calls: [1, 65_536],
+  creditBytes: CHUNK_BYTES,
+  headerBytes: 64,
+  calls: 1,
 };
 
 /** Most frames that a packet may hold. Packets are flushed after about 16 frames; this only bounds memory. */
@@ -54,11 +54,11 @@ export const MAX_FRAMES_PER_PACKET = 4_096;
 
 /**
  * Most headers, trailers and details that the frames of a packet may hold together. An empty entry is two bytes on
- * the wire and dozens in memory; this bounds the difference.
+ * the wire and about a hundred in memory; this bounds the difference.
  */
-export const MAX_ENTRIES_PER_PACKET = 16_384;
+export const MAX_ENTRIES_PER_PACKET = 65_536;
 
-/** Longest method name, header name and detail type name, in bytes of UTF-8. */
+/** Longest method name and agent, in bytes of UTF-8. Header names count against the header limit instead. */
 export const MAX_NAME_BYTES = 1_024;
 
 /** Longest session id and epoch. Ours have 16 bytes. */
@@ -71,9 +71,10 @@ export const MAX_ID_BYTES = 64;
 export const MAX_DEPTH = 100;
 
 /**
- * The limits to keep to, given what one side announced: `0` and absence become the default, other values are brought
- * into {@link LIMIT_RANGES}. Metadata is limited to a quarter of a packet, so that a frame with a piece, headers and
- * trailers always fits. Both sides apply this to what they announce and to what they are told, so they agree.
+ * The limits to keep to, given what the other side announced: `0` and absence become the default, lower values than
+ * {@link MIN_LIMITS} become those. There is no upper end, since a sender may always use less than it is offered, with
+ * one exception: metadata is limited to a quarter of a packet, so that a frame with a piece, headers and trailers
+ * always fits.
  */
 export function effectiveLimits(limits: WireLimits | undefined): WireLimits {
   const packetBytes = effective("packetBytes", limits);
@@ -88,7 +89,6 @@ export function effectiveLimits(limits: WireLimits | undefined): WireLimits {
 
 function effective(key: keyof WireLimits, limits: WireLimits | undefined): number {
   const value = limits?.[key] ?? 0;
-  if (!(value >= 1)) return DEFAULT_LIMITS[key]; // 0, negative and NaN
-  const [min, max] = LIMIT_RANGES[key];
-  return Math.min(Math.max(Math.floor(value), min), max);
+  if (value === 0) return DEFAULT_LIMITS[key];
+  return Math.max(value, MIN_LIMITS[key]);
 }
