@@ -1,0 +1,366 @@
+import { afterClose, CloseCode } from "../base/close.js";
+import { Code } from "../base/code.js";
+import { RpcError } from "../base/error.js";
+import { hex } from "../base/hex.js";
+import { Driver } from "../driver/driver.js";
+import type { Link, LinkEvents } from "../driver/link.js";
+import { Timers } from "../driver/timers.js";
+import { Peer } from "../rpc/peer.js";
+import type { SessionOpened } from "../session/session.js";
+import { PacketEncoder } from "../wire/encode.js";
+import type { GoAwayFrame } from "../wire/frame.js";
+import { backoffDelay } from "./backoff.js";
+import type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
+import type { ConnectSettings } from "./options.js";
+import type { Dial, Platform } from "./platform.js";
+
+/** Name and version for the server's logs. */
+const AGENT = "hawser-js/0.1";
+
+type Listener = (event: never) => void;
+
+/** Opens a connection with checked settings; `connect` of each platform calls this. */
+export function openConnection(url: string, settings: ConnectSettings, platform: Platform): Connection {
+  return new Connector(url, settings, platform);
+}
+
+/** Dials, greets, reconnects: everything between a {@link Peer} and the platform's sockets. */
+class Connector implements Connection {
+  readonly unary: Connection["unary"];
+  readonly stream: Connection["stream"];
+  readonly #url: string;
+  readonly #settings: ConnectSettings;
+  readonly #platform: Platform;
+  readonly #timers: Timers;
+  readonly #peer: Peer;
+  readonly #driver: Driver;
+  readonly #listeners = new Map<keyof ConnectionEvents, Set<Listener>>();
+  readonly #retry = { dueAt: 0, heapIndex: -1, expire: () => this.#retryNow() };
+  readonly #stopWatching: (() => void) | undefined;
+
+  #state: ConnectionState = "connecting";
+  #dial: Dial | undefined;
+  /** Numbers the attempts, so that what an abandoned one still says is not heard. */
+  #generation = 0;
+  #attempts = 0;
+  #openedAt = 0;
+  #downSince = -1;
+  #lostNow = false;
+  #waitsForPage = false;
+  #goAway: GoAwayFrame | undefined;
+  #lastFailure = "the first attempt is under way";
+  #closedError: RpcError | undefined;
+  #linkGone: (() => void) | undefined;
+
+  constructor(url: string, settings: ConnectSettings, platform: Platform) {
+    this.#url = url;
+    this.#settings = settings;
+    this.#platform = platform;
+    this.#timers = new Timers(platform.clock);
+    this.#peer = new Peer({
+      role: "client",
+      settings: settings.session,
+      clock: platform.clock,
+      encoder: new PacketEncoder(platform.allocate),
+      routes: settings.routes,
+      callInterceptors: settings.interceptors,
+      handlerInterceptors: settings.handlerInterceptors,
+      onHandlerError: settings.onHandlerError,
+      maxWaitingCalls: settings.maxWaitingCalls,
+      maxWaitMs: settings.maxWaitMs,
+      whyNotOpen: () => this.#lastFailure,
+      agent: AGENT,
+      events: {
+        onOpen: (opened) => this.#onOpen(opened),
+        onLost: () => {
+          this.#lostNow = true;
+        },
+        onGoAway: (frame) => this.#onGoAway(frame),
+        onCut: (code, reason, sessionOver) => this.#onCut(code, reason, sessionOver),
+        onWake: (full) => this.#driver.wake(full),
+      },
+    });
+    this.#driver = new Driver(this.#peer, this.#timers, platform.defer);
+    const { transport } = this.#peer;
+    // A call that waits has a deadline that the timers must know of before there is any traffic.
+    this.unary = (method, input, options) => {
+      const response = transport.unary(method, input, options);
+      this.#driver.watch();
+      return response;
+    };
+    this.stream = (method, input, options) => {
+      const response = transport.stream(method, input, options);
+      this.#driver.watch();
+      return response;
+    };
+    this.#stopWatching = platform.onMayConnect?.(() => {
+      if (this.#waitsForPage && this.#mayConnect()) this.#retryNow();
+    });
+    this.#connect();
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  get sessionId(): string {
+    return hex(this.#peer.session.id);
+  }
+
+  get rtt(): number | undefined {
+    const { rttMs } = this.#peer.session;
+    return rttMs < 0 ? undefined : rttMs;
+  }
+
+  get callsInFlight(): number {
+    return this.#peer.calls.size;
+  }
+
+  on<Name extends keyof ConnectionEvents>(
+    name: Name,
+    listener: (event: ConnectionEvents[Name]) => void,
+  ): () => void {
+    let listeners = this.#listeners.get(name);
+    if (listeners === undefined) {
+      listeners = new Set();
+      this.#listeners.set(name, listeners);
+    }
+    const own = (event: never) => listener(event);
+    listeners.add(own);
+    return () => {
+      listeners.delete(own);
+    };
+  }
+
+  ready(): Promise<void> {
+    if (this.#state === "open") return Promise.resolve();
+    if (this.#closedError !== undefined) return Promise.reject(this.#closedError);
+    return new Promise((resolve, reject) => {
+      const off = this.on("state", ({ state }) => {
+        if (state !== "open" && state !== "closed") return;
+        off();
+        if (state === "open") resolve();
+        else reject(this.#closedError);
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    if (this.#state === "closed") return Promise.resolve();
+    const { link } = this.#driver;
+    const gone = new Promise<void>((resolve) => {
+      this.#linkGone = resolve;
+    });
+    this.#finish(
+      CloseCode.normal,
+      "closed by the client",
+      new RpcError("the connection was closed", Code.Canceled),
+    );
+    if (link === undefined) return Promise.resolve();
+    return gone;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // ---- attempts ----------------------------------------------------------------------------------------------
+
+  #connect(): void {
+    const generation = ++this.#generation;
+    const current = () => this.#generation === generation && this.#state !== "closed";
+    // Called inside a promise so that what it throws becomes a rejection.
+    const credentials = new Promise<string>((resolve) => {
+      resolve(this.#settings.credentials());
+    });
+    credentials.then(
+      (token) => {
+        if (current()) this.#dialWith(token, current);
+      },
+      (error: unknown) => {
+        if (current()) {
+          this.#failed(
+            CloseCode.abnormal,
+            `credentials() failed: ${error instanceof Error ? error.message : String(error)}`,
+          );
+        }
+      },
+    );
+  }
+
+  #dialWith(token: string, current: () => boolean): void {
+    let link: Link | undefined;
+    let down = false;
+    const events: LinkEvents = {
+      onMessage: (bytes) => {
+        if (current()) this.#driver.receive(bytes);
+      },
+      onText: () => {
+        if (current()) this.#onCut(CloseCode.textMessage, "the server sent a text message", false);
+      },
+      onDrain: () => {
+        if (current()) this.#driver.flush();
+      },
+      onClose: (code, reason) => {
+        if (down) return;
+        down = true;
+        if (current()) this.#linkDown(code, reason);
+        else if (this.#state === "closed") this.#linkGone?.();
+      },
+    };
+    this.#dial = this.#platform.dial(
+      this.#url,
+      this.#settings.headers,
+      events,
+      (opened) => {
+        this.#dial = undefined;
+        link = opened;
+        if (!current()) return link.close(CloseCode.normal, "closed by the client");
+        this.#driver.setLink(link);
+        this.#peer.linkUp(this.#timers.clock(), token);
+        this.#driver.watch();
+      },
+      (failure) => {
+        this.#dial = undefined;
+        if (current()) this.#failed(failure.code, failure.reason);
+      },
+    );
+  }
+
+  /** The link is gone, or is to be taken for gone. */
+  #linkDown(code: number, reason: string): void {
+    const wasOpen = this.#peer.session.state === "open";
+    this.#driver.setLink(undefined);
+    this.#peer.linkDown();
+    if (wasOpen) {
+      this.#downSince = this.#timers.clock();
+      if (this.#downSince - this.#openedAt >= this.#settings.reconnect.stableAfterMs) this.#attempts = 0;
+    }
+    this.#failed(code, reason);
+  }
+
+  /** An attempt failed or a link broke: decides what comes next. */
+  #failed(code: number, reason: string): void {
+    this.#generation++;
+    this.#lastFailure = `${reason === "" ? "the link broke" : reason} (${code}) at ${this.#url}`;
+    const after = afterClose(code);
+    if (after === "stop") {
+      this.#finish(code, reason, stopError(code, reason));
+      return;
+    }
+    this.#attempts++;
+    const { reconnect } = this.#settings;
+    if (this.#attempts > reconnect.maxAttempts) {
+      const error = new RpcError(
+        `gave up after ${reconnect.maxAttempts} attempts: ${this.#lastFailure}`,
+        Code.Unavailable,
+      );
+      this.#finish(code, error.rawMessage, error);
+      return;
+    }
+    if (this.#state !== "connecting") this.#setState("reconnecting");
+    const goAway = this.#goAway;
+    this.#goAway = undefined;
+    const delayMs =
+      goAway === undefined
+        ? backoffDelay(this.#attempts, reconnect, this.#platform.random)
+        : this.#platform.random() * goAway.afterMs;
+    this.#emit("reconnecting", { attempt: this.#attempts, delayMs, code, reason });
+    if (this.#isClosed()) return;
+    this.#timers.atLatest(this.#retry, this.#timers.clock() + delayMs);
+  }
+
+  #retryNow(): void {
+    this.#timers.delete(this.#retry);
+    if (this.#isClosed()) return;
+    this.#waitsForPage = !this.#mayConnect();
+    if (!this.#waitsForPage) this.#connect();
+  }
+
+  #mayConnect(): boolean {
+    return this.#platform.mayConnect?.() ?? true;
+  }
+
+  // ---- what the peer says ------------------------------------------------------------------------------------
+
+  #onOpen(opened: SessionOpened): void {
+    const now = this.#timers.clock();
+    const attempts = this.#attempts;
+    const downMs = this.#downSince < 0 ? 0 : now - this.#downSince;
+    const lost = this.#lostNow;
+    this.#lostNow = false;
+    this.#openedAt = now;
+    this.#downSince = -1;
+    this.#peer.calls.hold = false;
+    this.#setState("open");
+    if (opened.resumed) this.#emit("resumed", { resent: opened.resent, attempts, downMs });
+    else if (lost) this.#emit("lost", { attempts, downMs });
+  }
+
+  #onGoAway(frame: GoAwayFrame): void {
+    if (!frame.reconnect) return;
+    this.#goAway = frame;
+    this.#peer.calls.hold = true;
+    this.#setState("draining");
+  }
+
+  #onCut(code: number, reason: string, sessionOver: boolean): void {
+    const { link } = this.#driver;
+    // The link counts as gone now: a silent one would keep us waiting for its closing handshake.
+    this.#linkDown(code, reason);
+    if (sessionOver && this.#peer.session.state === "detached") this.#peer.session.forget();
+    link?.close(code, reason);
+  }
+
+  // ---- the end -----------------------------------------------------------------------------------------------
+
+  #finish(code: number, reason: string, error: RpcError): void {
+    if (this.#isClosed()) return;
+    const { link } = this.#driver;
+    this.#generation++;
+    this.#dial?.abort();
+    this.#dial = undefined;
+    this.#stopWatching?.();
+    this.#closedError = error;
+    this.#driver.dispose();
+    this.#timers.delete(this.#retry);
+    this.#peer.close(error.rawMessage, error.code);
+    this.#setState("closed");
+    this.#emit("closed", { code, reason });
+    link?.close(CloseCode.normal, reason);
+  }
+
+  #isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
+  #setState(state: ConnectionState): void {
+    const previous = this.#state;
+    if (previous === state) return;
+    this.#state = state;
+    this.#emit("state", { state, previous });
+  }
+
+  #emit<Name extends keyof ConnectionEvents>(name: Name, event: ConnectionEvents[Name]): void {
+    const listeners = this.#listeners.get(name);
+    if (listeners === undefined) return;
+    for (const listener of [...listeners]) {
+      try {
+        listener(event as never);
+      } catch (error) {
+        // A listener's fault is not the connection's; it surfaces as an unhandled one, outside of the state machine.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+function stopError(code: number, reason: string): RpcError {
+  const text = `the server closed the connection: ${reason === "" ? "no reason given" : reason} (${code})`;
+  if (code === CloseCode.unauthenticated) return new RpcError(text, Code.Unauthenticated);
+  if (code === CloseCode.permissionDenied || code === CloseCode.policy)
+    return new RpcError(text, Code.PermissionDenied);
+  return new RpcError(text, Code.FailedPrecondition);
+}

@@ -1,0 +1,21 @@
+import type { Connection } from "./connection.js";
+import { openConnection } from "./connector.js";
+import { nodePlatform } from "./node.js";
+import { type ConnectOptions, checkUrl, resolveConnectOptions } from "./options.js";
+
+export * from "../index.js";
+export type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
+export type { ConnectOptions, ReconnectOptions } from "./options.js";
+
+/**
+ * Opens a connection to a Hawser server, on Node over `ws`. It connects at once and comes back by itself after every
+ * break; calls may be made at any time.
+ *
+ * @param url `ws:` or `wss:` URL of the server's path.
+ * @throws TypeError or RangeError for a wrong URL or option. What goes wrong later goes to the calls and to the
+ * connection's events.
+ */
+export function connect(url: string | URL, options: ConnectOptions = {}): Connection {
+  const settings = resolveConnectOptions(options);
+  return openConnection(checkUrl(url), settings, nodePlatform(settings.session.limits.packetBytes));
+}

@@ -1,0 +1,64 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import WebSocket from "ws";
+import { CloseCode } from "../base/close.js";
+import { wsLink } from "../driver/ws-link.js";
+import type { Platform } from "./platform.js";
+
+/** WebSocket subprotocol that Hawser speaks. */
+const SUBPROTOCOL = "hawser.v1";
+
+/** The platform of Node: WebSockets of `ws`, packets in uninitialised buffers. */
+export function nodePlatform(maxPacketBytes: number): Platform {
+  return {
+    clock: () => performance.now(),
+    random: Math.random,
+    allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
+    defer: (task) => process.nextTick(task),
+    dial(url, headers, events, onOpen, onFailure) {
+      let settled = false;
+      let socket: Duplex | undefined;
+      const ws = new WebSocket(url, SUBPROTOCOL, {
+        headers,
+        perMessageDeflate: false,
+        maxPayload: maxPacketBytes,
+        handshakeTimeout: 10_000,
+      });
+      const fail = (code: number, reason: string) => {
+        if (settled) return;
+        settled = true;
+        onFailure({ code, reason });
+      };
+      ws.once("upgrade", (response: IncomingMessage) => {
+        socket = response.socket;
+      });
+      ws.once("open", () => {
+        if (settled || socket === undefined) return ws.terminate();
+        settled = true;
+        ws.off("error", onError);
+        onOpen(wsLink(ws, socket, events));
+      });
+      const onError = (error: Error) => fail(CloseCode.abnormal, error.message);
+      ws.once("unexpected-response", (request, response) => {
+        request.destroy();
+        const { statusCode = 0 } = response;
+        const code =
+          statusCode === 401
+            ? CloseCode.unauthenticated
+            : statusCode === 403
+              ? CloseCode.permissionDenied
+              : CloseCode.abnormal;
+        fail(code, `the server answered HTTP ${statusCode} instead of a WebSocket`);
+      });
+      ws.on("error", onError);
+      return {
+        abort() {
+          settled = true;
+          // Destroying a socket that is still connecting makes ws emit an error; nobody is interested in it.
+          ws.on("error", () => undefined);
+          ws.terminate();
+        },
+      };
+    },
+  };
+}

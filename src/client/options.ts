@@ -1,0 +1,145 @@
+import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
+import { collectRoutes, type Routes, type RouteTable } from "../rpc/router.js";
+import type { Interceptor } from "../rpc/transport.js";
+import {
+  resolveSettings,
+  SESSION_OPTION_KEYS,
+  type SessionOptions,
+  type SessionSettings,
+} from "../session/settings.js";
+
+/** How a connection comes back after a break. */
+export interface ReconnectOptions {
+  /** Upper bound of the first delay, in milliseconds. The delay is random between 0 and the bound (full jitter). Default 1,000. */
+  readonly initialDelayMs?: number;
+  /** The bound doubles with every attempt, up to this many milliseconds. Default 30,000. */
+  readonly maxDelayMs?: number;
+  /** A link that stood this long makes the bound start over, in milliseconds. Default 5,000. */
+  readonly stableAfterMs?: number;
+  /**
+   * Attempts in a row that may fail before the connection is closed and its calls fail with UNAVAILABLE. Default
+   * `Infinity`: never; calls still fail by their deadline, or after `maxWaitMs`.
+   */
+  readonly maxAttempts?: number;
+}
+
+/** Options of `connect`. Those of the session (timers, limits) are given beside them. */
+export interface ConnectOptions extends SessionOptions {
+  /**
+   * What the server's authentication asks for, a bearer token as a rule; a function is called before every connection
+   * and may return a promise. Sent inside the first packet, not in the URL. Default: none.
+   */
+  readonly credentials?: string | (() => string | Promise<string>);
+  /** Services that this client serves to the server. */
+  readonly routes?: Routes;
+  /** For all calls of this client. */
+  readonly interceptors?: readonly Interceptor[];
+  /** For all calls that this client answers. */
+  readonly handlerInterceptors?: readonly Interceptor[];
+  /** How the connection comes back. */
+  readonly reconnect?: ReconnectOptions;
+  /** Calls that may wait for a connection; more fail with RESOURCE_EXHAUSTED. Default 1,000. */
+  readonly maxWaitingCalls?: number;
+  /** Longest time that a call waits for a connection before it fails with UNAVAILABLE, in milliseconds. Default 30,000. */
+  readonly maxWaitMs?: number;
+  /** Told of what handlers of this client throw. Default: `console.error`. */
+  readonly onHandlerError?: (error: unknown, method: string) => void;
+  /** HTTP headers of the upgrade request. Node only; browsers do not allow them. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** {@link ConnectOptions}, complete and checked. */
+export interface ConnectSettings {
+  readonly session: SessionSettings;
+  readonly credentials: () => string | Promise<string>;
+  readonly routes: RouteTable;
+  readonly interceptors: readonly Interceptor[];
+  readonly handlerInterceptors: readonly Interceptor[];
+  readonly reconnect: Required<ReconnectOptions>;
+  readonly maxWaitingCalls: number;
+  readonly maxWaitMs: number;
+  readonly onHandlerError: (error: unknown, method: string) => void;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const KEYS = [
+  "credentials",
+  "routes",
+  "interceptors",
+  "handlerInterceptors",
+  "reconnect",
+  "maxWaitingCalls",
+  "maxWaitMs",
+  "onHandlerError",
+  "headers",
+  ...SESSION_OPTION_KEYS,
+] as const;
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws TypeError or RangeError that names the option.
+ */
+export function resolveConnectOptions(options: ConnectOptions): ConnectSettings {
+  checkKeys("connect()", options, KEYS);
+  const { credentials, reconnect = {} } = options;
+  checkKeys("connect() reconnect", reconnect, [
+    "initialDelayMs",
+    "maxDelayMs",
+    "stableAfterMs",
+    "maxAttempts",
+  ]);
+  if (credentials !== undefined && typeof credentials !== "string" && typeof credentials !== "function") {
+    throw new TypeError(
+      `credentials must be a string or a function that gives one, not ${typeof credentials}`,
+    );
+  }
+  checkFunction("routes", options.routes);
+  checkFunction("onHandlerError", options.onHandlerError);
+  const maxAttempts = reconnect.maxAttempts ?? Number.POSITIVE_INFINITY;
+  if (maxAttempts !== Number.POSITIVE_INFINITY) checkInteger("reconnect.maxAttempts", maxAttempts, 1);
+  const initialDelayMs = checkDuration("reconnect.initialDelayMs", reconnect.initialDelayMs ?? 1_000);
+  return {
+    session: resolveSettings(options),
+    credentials: typeof credentials === "function" ? credentials : () => credentials ?? "",
+    routes: collectRoutes(options.routes),
+    interceptors: options.interceptors ?? [],
+    handlerInterceptors: options.handlerInterceptors ?? [],
+    reconnect: {
+      initialDelayMs,
+      maxDelayMs: Math.max(
+        initialDelayMs,
+        checkDuration("reconnect.maxDelayMs", reconnect.maxDelayMs ?? 30_000),
+      ),
+      stableAfterMs: checkDuration("reconnect.stableAfterMs", reconnect.stableAfterMs ?? 5_000),
+      maxAttempts,
+    },
+    maxWaitingCalls: checkInteger("maxWaitingCalls", options.maxWaitingCalls ?? 1_000, 0),
+    maxWaitMs: checkDuration("maxWaitMs", options.maxWaitMs ?? 30_000, true),
+    onHandlerError:
+      options.onHandlerError ??
+      ((error, method) => console.error(`hawser: the handler of ${method} failed:`, error)),
+    headers: options.headers ?? {},
+  };
+}
+
+/**
+ * Checks a WebSocket URL; `http:` and `https:` are taken for `ws:` and `wss:`.
+ *
+ * @throws TypeError when it is none.
+ */
+export function checkUrl(url: string | URL): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    throw new TypeError(`connect() needs a full URL like "ws://localhost:8080/rpc", not "${String(url)}"`);
+  }
+  if (parsed.protocol === "http:") parsed.protocol = "ws:";
+  if (parsed.protocol === "https:") parsed.protocol = "wss:";
+  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") {
+    throw new TypeError(`connect() speaks ws: and wss:, not ${parsed.protocol}`);
+  }
+  parsed.hash = "";
+  return parsed.href;
+}

@@ -1,0 +1,37 @@
+import type { Clock, Random } from "../base/clock.js";
+import type { Link, LinkEvents } from "../driver/link.js";
+
+/** Why a link could not be opened. */
+export interface DialFailure {
+  /** Close code that tells what to do next; 1006 when nothing is known. */
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** An attempt to open a link. */
+export interface Dial {
+  /** Gives up the attempt; nothing is called after this. */
+  abort(): void;
+}
+
+/** What differs between Node and browsers. */
+export interface Platform {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Memory for packets; the content does not matter. */
+  readonly allocate: (bytes: number) => Uint8Array;
+  /** Calls a function at the end of this turn of the event loop. */
+  readonly defer: (task: () => void) => void;
+  /** Opens a link; calls `onOpen` or `onFailure`, once and not before it has returned. */
+  dial(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    events: LinkEvents,
+    onOpen: (link: Link) => void,
+    onFailure: (failure: DialFailure) => void,
+  ): Dial;
+  /** Whether connecting makes sense now: not while a page is hidden or the machine is offline. */
+  readonly mayConnect?: () => boolean;
+  /** Calls a function whenever {@link Platform.mayConnect} may have changed; returns how to stop that. */
+  readonly onMayConnect?: (listener: () => void) => () => void;
+}

@@ -1,0 +1,38 @@
+import type { EncodedPacket } from "../wire/encode.js";
+
+/** What a link tells its owner. */
+export interface LinkEvents {
+  /** A binary message. The bytes belong to the receiver. */
+  onMessage(bytes: Uint8Array): void;
+  /** A text message; its content does not matter. */
+  onText(): void;
+  /** {@link Link.bufferedBytes} has fallen after it was above the owner's mark. */
+  onDrain(): void;
+  /** The link is gone; called once, whoever closed it. */
+  onClose(code: number, reason: string): void;
+}
+
+/** A message pipe that is open: the one contract between Hawser and WebSocket implementations. */
+export interface Link {
+  /** Bytes that were sent but not handed to the network yet. */
+  readonly bufferedBytes: number;
+  /** Sends a packet as one binary message. */
+  send(packet: EncodedPacket): void;
+  /** Between `cork` and `uncork`, messages may be held back to be written together. */
+  cork(): void;
+  uncork(): void;
+  /** Closes with a code and a reason (RFC 6455 section 7.4); cut off after a while when the other side is silent. */
+  close(code: number, reason: string): void;
+}
+
+/** Longest reason of a close, in bytes of UTF-8 (RFC 6455 section 5.5: a control frame holds 125). */
+const MAX_REASON_BYTES = 123;
+
+/** A reason that fits into a close frame. */
+export function closeReason(reason: string): string {
+  if (reason.length * 3 <= MAX_REASON_BYTES) return reason;
+  const bytes = new TextEncoder().encode(reason);
+  if (bytes.length <= MAX_REASON_BYTES) return reason;
+  // Decoding in stream mode leaves out a character that the cut went through.
+  return new TextDecoder().decode(bytes.subarray(0, MAX_REASON_BYTES), { stream: true });
+}

@@ -1,0 +1,67 @@
+import type { Clock } from "../base/clock.js";
+import { DeadlineHeap, type HeapItem } from "../base/heap.js";
+
+/** Something with a due time. */
+export interface TimerItem extends HeapItem {
+  /** The time has come. The item is out of the heap then, and may set itself again. */
+  expire(now: number): void;
+}
+
+/** setTimeout takes no longer time than this (2^31 - 1 ms). */
+const MAX_TIMEOUT_MS = 2_147_483_647;
+
+/** One platform timer for any number of items: connections, sessions, and what they wait for. */
+export class Timers {
+  readonly clock: Clock;
+  readonly #heap = new DeadlineHeap<TimerItem>();
+  #handle: ReturnType<typeof setTimeout> | undefined;
+  #armedFor: number = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** Number of items that wait. */
+  get size(): number {
+    return this.#heap.size;
+  }
+
+  /**
+   * Makes sure that the item is called at `dueAt` or earlier; `Infinity` for never. A later time than the one that is
+   * set costs nothing: the item is called at the earlier one, and asks again.
+   */
+  atLatest(item: TimerItem, dueAt: number): void {
+    if (dueAt === Number.POSITIVE_INFINITY || (item.heapIndex >= 0 && item.dueAt <= dueAt)) return;
+    this.#heap.set(item, dueAt);
+    this.#arm();
+  }
+
+  /** Takes an item out. */
+  delete(item: TimerItem): void {
+    this.#heap.delete(item);
+    if (this.#heap.size === 0) this.#disarm();
+  }
+
+  #arm(): void {
+    const { next } = this.#heap;
+    if (next >= this.#armedFor) return;
+    this.#disarm();
+    this.#armedFor = next;
+    // Rounded up, so that what is due is due when the timer fires.
+    const delay = Math.min(Math.max(0, Math.ceil(next - this.clock())), MAX_TIMEOUT_MS);
+    this.#handle = setTimeout(() => {
+      this.#handle = undefined;
+      this.#armedFor = Number.POSITIVE_INFINITY;
+      const now = this.clock();
+      for (let item = this.#heap.takeDue(now); item !== undefined; item = this.#heap.takeDue(now))
+        item.expire(now);
+      if (this.#heap.size > 0) this.#arm();
+    }, delay);
+  }
+
+  #disarm(): void {
+    if (this.#handle !== undefined) clearTimeout(this.#handle);
+    this.#handle = undefined;
+    this.#armedFor = Number.POSITIVE_INFINITY;
+  }
+}

@@ -1,0 +1,23 @@
+/** What both ends share. */
+export { Code, codeName } from "./base/code.js";
+export {
+  type ContextKey,
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+} from "./base/context.js";
+export { type ErrorDetail, type Executed, errorDetail, RpcError, type RpcErrorInit } from "./base/error.js";
+export { type Client, createClient } from "./rpc/client.js";
+export type { HandlerContext, Identity, SessionInfo } from "./rpc/context.js";
+export { decodeBinaryHeader, encodeBinaryHeader } from "./rpc/metadata.js";
+export type { MethodImpl, Router, Routes, ServiceImpl } from "./rpc/router.js";
+export type {
+  CallOptions,
+  Interceptor,
+  InterceptorNext,
+  StreamRequest,
+  StreamResponse,
+  Transport,
+  UnaryRequest,
+  UnaryResponse,
+} from "./rpc/transport.js";

@@ -1,0 +1,539 @@
+import type { Clock } from "../base/clock.js";
+import { Code } from "../base/code.js";
+import { RpcError } from "../base/error.js";
+import { DeadlineHeap } from "../base/heap.js";
+import { violation } from "../session/violation.js";
+import type { CallFrame, DataFrame, EndFrame, Header, OpenFrame, WireLimits } from "../wire/frame.js";
+import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
+import type { Call, Opener } from "./call.js";
+import { headerBytes } from "./metadata.js";
+
+/** What calls need of the session below them. */
+export interface CallSession {
+  readonly state: "detached" | "greeting" | "open" | "ended";
+  readonly writable: boolean;
+  readonly peerLimits: WireLimits;
+  send(frame: CallFrame, payloadBytes: number): void;
+  wake(): void;
+}
+
+/** A call that the other side opened, as the table sees it. */
+export interface AnsweringCall extends Call {
+  /** The other side cancelled it. */
+  cancelled(code: number, message: string): void;
+}
+
+/** A call that this side opened, as the table sees it. */
+export interface CallingCall extends Call {
+  /** The call's name, "package.Service/Method". */
+  readonly name: string;
+  readonly headers: readonly Header[] | undefined;
+  /** Absolute deadline; `Infinity` without one. */
+  readonly deadlineAt: number;
+  /** Fails the call; `executed` is `"no"` while it was not opened. */
+  fail(error: RpcError): void;
+  /** Response headers, with the first frame. */
+  answered(headers: readonly Header[]): void;
+  /** The outcome from the other side. */
+  concluded(frame: EndFrame): void;
+}
+
+/** Makes the answering side of a call from its Open. */
+export interface Answerer {
+  answer(frame: OpenFrame, name: string, calls: Calls): AnsweringCall | EndRefusal;
+}
+
+/** Why a call is turned away before a handler sees it. */
+export interface EndRefusal {
+  readonly refused: true;
+  readonly code: Code;
+  readonly message: string;
+}
+
+/** Settings of {@link Calls}. */
+export interface CallsInit {
+  /** The connecting side opens odd numbers, the other one even ones. */
+  readonly role: "client" | "server";
+  readonly clock: Clock;
+  readonly limits: WireLimits;
+  /** Calls that may wait to be opened. */
+  readonly maxWaitingCalls: number;
+  /** Longest time that a call waits for a connection, in milliseconds. */
+  readonly maxWaitMs: number;
+  readonly answerer: Answerer;
+  /** What is known about why there is no connection, for error messages. */
+  readonly whyNotOpen: () => string;
+}
+
+/** Numbers that one side may give to methods in a session. */
+const MAX_METHODS = 4096;
+
+/**
+ * All calls of a session, in both directions: numbers, the order in which what waits is sent, deadlines.
+ */
+export class Calls implements Opener {
+  readonly #init: CallsInit;
+  readonly #session: CallSession;
+  readonly #deadlines = new DeadlineHeap<Call>();
+  /** Calls that were opened, by number. */
+  readonly #open = new Map<number, Call>();
+  /** Calls of this side that wait to be opened, in order. */
+  readonly #unopened = new Set<CallingCall>();
+  /** Calls with something to send, in the order of their turns. */
+  readonly #turns = new Set<Call>();
+  #methodNumbers = new Map<string, number>();
+  #methodNames: string[] = [];
+  #nextId: number;
+  #lastPeerId = 0;
+  #ownOpen = 0;
+  #peerOpen = 0;
+  #opening: CallingCall | undefined;
+  #hold = false;
+  #closed: RpcError | undefined;
+
+  constructor(init: CallsInit, session: CallSession) {
+    this.#init = init;
+    this.#session = session;
+    this.#nextId = init.role === "client" ? 1 : 2;
+  }
+
+  /** What this side is ready to receive. */
+  get limits(): WireLimits {
+    return this.#init.limits;
+  }
+
+  /** What the other side is ready to receive. */
+  get peerLimits(): WireLimits {
+    return this.#session.peerLimits;
+  }
+
+  get clock(): Clock {
+    return this.#init.clock;
+  }
+
+  /** Calls of both directions that have no outcome yet. */
+  get size(): number {
+    return this.#open.size + this.#unopened.size;
+  }
+
+  /** Calls that were opened and have no outcome yet. */
+  get openCalls(): number {
+    return this.#open.size;
+  }
+
+  /** While true, no new calls are opened: the link is about to go away. */
+  set hold(hold: boolean) {
+    this.#hold = hold;
+    if (!hold) this.#session.wake();
+  }
+
+  // ---- calls of this side ------------------------------------------------------------------------------------
+
+  /** Begins a call: sends its Open with the first message, or queues it. */
+  start(call: CallingCall, payload: Uint8Array | undefined, end: boolean, waitForReady: boolean): void {
+    const session = this.#session;
+    if (this.#closed !== undefined) return call.fail(this.#closed);
+    const { peerLimits } = session;
+    if (call.headers !== undefined && headerBytes(call.headers) > peerLimits.headerBytes) {
+      return call.fail(tooMuchMetadata(call.headers, peerLimits.headerBytes));
+    }
+    const length = payload === undefined ? 0 : payload.length;
+    if (session.state === "open" && length > peerLimits.messageBytes) {
+      return call.fail(tooLarge(length, peerLimits.messageBytes));
+    }
+    if (end) call.sender.end();
+    if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.#deadlines.set(call, call.deadlineAt);
+    if (
+      length <= CHUNK_BYTES &&
+      session.writable &&
+      !this.#hold &&
+      this.#unopened.size === 0 &&
+      this.#ownOpen < peerLimits.calls
+    ) {
+      this.#opening = call;
+      const { call: id, method, name } = this.open();
+      call.sender.credit = peerLimits.creditBytes - (payload === undefined ? 0 : length + PAYLOAD_COST);
+      const timeoutMs = this.#timeLeft(call);
+      session.send(
+        { kind: "open", call: id, method, name, headers: call.headers, timeoutMs, end, size: 0, payload },
+        length,
+      );
+      return;
+    }
+    if (session.state !== "open" && !waitForReady) {
+      return call.fail(
+        new RpcError(`not connected: ${this.#init.whyNotOpen()}`, Code.Unavailable, { executed: "no" }),
+      );
+    }
+    if (this.#unopened.size >= this.#init.maxWaitingCalls) {
+      return call.fail(
+        new RpcError(
+          `${this.#unopened.size} calls wait for a connection already (maxWaitingCalls); ${this.#init.whyNotOpen()}`,
+          Code.ResourceExhausted,
+          { executed: "no" },
+        ),
+      );
+    }
+    call.sender.openInfo = {
+      name: call.name,
+      headers: call.headers,
+      timeoutMs: () => this.#timeLeft(call),
+    };
+    if (payload !== undefined || end) call.sender.wait(payload, end, undefined);
+    this.#unopened.add(call);
+    this.#deadlines.set(call, Math.min(call.deadlineAt, this.#init.clock() + this.#init.maxWaitMs));
+    session.wake();
+  }
+
+  /** Numbers for the call that is being opened. */
+  open(): { readonly call: number; readonly method: number; readonly name: string } {
+    const call = this.#opening as CallingCall;
+    const id = this.#nextId;
+    this.#nextId += 2;
+    this.#ownOpen++;
+    call.sender.id = id;
+    this.#open.set(id, call);
+    const known = this.#methodNumbers.get(call.name);
+    if (known !== undefined) return { call: id, method: known, name: "" };
+    const method = this.#methodNumbers.size + 1;
+    this.#methodNumbers.set(call.name, method);
+    return { call: id, method, name: call.name };
+  }
+
+  /** Gives up a call of this side; the other side is told, if it knows of the call. */
+  cancel(call: CallingCall, code: Code, message: string): void {
+    const { id } = call.sender;
+    if (id !== 0 && this.#open.has(id)) {
+      this.#session.send({ kind: "cancel", call: id, code, message }, 0);
+    }
+    this.remove(call);
+  }
+
+  /** Why a waiting call was not opened. */
+  get notOpenReason(): string {
+    return this.#hold ? "the server is going away" : this.#init.whyNotOpen();
+  }
+
+  // ---- both sides --------------------------------------------------------------------------------------------
+
+  /**
+   * Sends a message of a call that is open. `undefined` when it went out, else a promise for when the writer may go
+   * on: the message is sent, or the call is over.
+   *
+   * @throws RpcError when the message is larger than the other side takes.
+   */
+  sendMessage(call: Call, payload: Uint8Array | undefined, end: boolean): Promise<void> | undefined {
+    const { sender } = call;
+    const length = payload === undefined ? 0 : payload.length;
+    const { messageBytes } = this.#session.peerLimits;
+    if (length > messageBytes) throw tooLarge(length, messageBytes);
+    if (sender.fits(length) && this.#session.writable) {
+      if (end) sender.end();
+      const { headers } = sender;
+      sender.headers = undefined;
+      if (payload !== undefined) sender.credit -= length + PAYLOAD_COST;
+      this.#session.send({ kind: "data", call: sender.id, end, size: 0, headers, payload }, length);
+      return undefined;
+    }
+    return new Promise((resolve) => {
+      sender.wait(payload, end, resolve);
+      if (sender.openInfo === undefined) this.#takeTurn(call);
+    });
+  }
+
+  /** Answers a call with its outcome, behind all of its messages that wait. */
+  sendEnd(call: Call, frame: EndFrame): void {
+    const length = frame.payload === undefined ? 0 : frame.payload.length;
+    if (length > CHUNK_BYTES) {
+      // The payload goes ahead in pieces, on credit.
+      call.sender.headers = frame.headers;
+      call.sender.wait(frame.payload, false, undefined);
+      call.sender.finish({ ...frame, headers: undefined, payload: undefined });
+      this.#takeTurn(call);
+      return;
+    }
+    if (
+      !call.sender.hasWaiting &&
+      (this.#session.writable || (length === 0 && this.#session.state === "open"))
+    ) {
+      call.sender.end();
+      this.remove(call);
+      this.#session.send(frame, length);
+      return;
+    }
+    call.sender.finish(frame);
+    this.#takeTurn(call);
+  }
+
+  /** The application has consumed messages of a call: gives credit back when there is enough of it. */
+  giveCredit(call: Call): void {
+    if (call.finished) return;
+    const bytes = call.receiver.takeCredit();
+    if (bytes > 0) this.#session.send({ kind: "credit", call: call.sender.id, bytes }, 0);
+  }
+
+  /** Ends a call at a time, unless it is removed before. */
+  setDeadline(call: Call, at: number): void {
+    this.#deadlines.set(call, at);
+  }
+
+  /** Forgets a call. Nothing of it is left in any table, and its writers are released. */
+  remove(call: Call): void {
+    const { id } = call.sender;
+    if (id === 0) this.#unopened.delete(call as CallingCall);
+    else if (this.#open.delete(id)) {
+      if (this.#isOwn(id)) {
+        this.#ownOpen--;
+        if (this.#unopened.size > 0) this.#session.wake();
+      } else this.#peerOpen--;
+    }
+    if (call.heapIndex >= 0) this.#deadlines.delete(call);
+    if (call.sender.hasWaiting) {
+      this.#turns.delete(call);
+      call.sender.drop();
+    }
+  }
+
+  #takeTurn(call: Call): void {
+    this.#turns.add(call);
+    this.#session.wake();
+  }
+
+  // ---- the session's side ------------------------------------------------------------------------------------
+
+  /** The next frame of those that wait: new calls first, then one frame of each call in turn. */
+  pullFrame(): CallFrame | undefined {
+    if (this.#unopened.size > 0 && !this.#hold) {
+      const { calls, creditBytes } = this.#session.peerLimits;
+      if (this.#ownOpen < calls) {
+        const call = this.#unopened.values().next().value as CallingCall;
+        this.#opening = call;
+        call.sender.credit = creditBytes;
+        this.#unopened.delete(call);
+        const frame = call.sender.next(this);
+        if (call.deadlineAt === Number.POSITIVE_INFINITY) this.#deadlines.delete(call);
+        else this.#deadlines.set(call, call.deadlineAt);
+        if (call.sender.hasWaiting) this.#turns.add(call);
+        return frame;
+      }
+    }
+    for (const call of this.#turns) {
+      this.#turns.delete(call);
+      const frame = call.sender.next(this);
+      if (frame === undefined) continue; // No credit; its arrival gives the call its turn again.
+      if (frame.kind === "end") this.remove(call);
+      else if (call.sender.hasWaiting) this.#turns.add(call);
+      return frame;
+    }
+    return undefined;
+  }
+
+  /** A call frame from the other side; each arrives here once, in order. */
+  onFrame(frame: CallFrame): void {
+    if (frame.kind === "open") return this.#onOpen(frame);
+    const call = this.#open.get(frame.call);
+    if (call === undefined) {
+      const known = this.#isOwn(frame.call) ? frame.call < this.#nextId : frame.call <= this.#lastPeerId;
+      if (!known || frame.call === 0)
+        throw violation(`${frame.kind} for call ${frame.call}, which was never opened`);
+      return;
+    }
+    switch (frame.kind) {
+      case "data":
+        return this.#onData(call, frame);
+      case "end":
+        if (!this.#isOwn(frame.call))
+          throw violation(`end for call ${frame.call} from the side that opened it`);
+        return this.#onEnd(call as CallingCall, frame);
+      case "credit":
+        call.sender.credit = Math.min(call.sender.credit + frame.bytes, MAX_CREDIT);
+        if (call.sender.hasWaiting) this.#takeTurn(call);
+        return;
+      case "cancel":
+        if (this.#isOwn(frame.call))
+          throw violation(`cancel for call ${frame.call} from the side that answers it`);
+        (call as AnsweringCall).cancelled(frame.code, frame.message);
+        return;
+    }
+  }
+
+  /** The session is lost: fails what was opened; what waits goes to the next session. */
+  onLost(): void {
+    const lost = [...this.#open.values()];
+    this.#methodNumbers = new Map();
+    this.#methodNames = [];
+    for (const call of lost) call.lost();
+    this.#nextId = this.#init.role === "client" ? 1 : 2;
+    this.#lastPeerId = 0;
+  }
+
+  /** The end: fails all calls, those that wait too, and any that come later. */
+  close(message: string, code: Code): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = new RpcError(message, code, { executed: "no" });
+    for (const call of [...this.#unopened]) call.fail(this.#closed);
+    for (const call of [...this.#open.values()]) call.lost();
+  }
+
+  /** Why calls fail since {@link Calls.close}. */
+  get closed(): RpcError | undefined {
+    return this.#closed;
+  }
+
+  /** Earliest deadline. */
+  deadline(): number {
+    return this.#deadlines.next;
+  }
+
+  /** Ends the calls whose deadline has come. */
+  expire(now: number): void {
+    for (let call = this.#deadlines.takeDue(now); call !== undefined; call = this.#deadlines.takeDue(now))
+      call.expired();
+  }
+
+  #onOpen(frame: OpenFrame): void {
+    const { call: id } = frame;
+    if (this.#isOwn(id) || id <= this.#lastPeerId) {
+      throw violation(
+        `open of call ${id} after call ${this.#lastPeerId}; numbers increase, odd ones by the client`,
+      );
+    }
+    this.#lastPeerId = id;
+    let name = frame.name;
+    if (name !== "") {
+      if (frame.method !== this.#methodNames.length + 1 || this.#methodNames.length >= MAX_METHODS) {
+        throw violation(`method number ${frame.method} for a new name after ${this.#methodNames.length}`);
+      }
+      this.#methodNames.push(name);
+    } else {
+      const known = this.#methodNames[frame.method - 1];
+      if (known === undefined) throw violation(`method number ${frame.method}, which was never given a name`);
+      name = known;
+    }
+    const { limits, answerer } = this.#init;
+    if (this.#peerOpen >= limits.calls) {
+      return this.#refuse(
+        id,
+        Code.ResourceExhausted,
+        `${this.#peerOpen} calls are open already (limits.calls)`,
+      );
+    }
+    if (frame.headers !== undefined && headerBytes(frame.headers) > limits.headerBytes) {
+      return this.#refuse(
+        id,
+        Code.ResourceExhausted,
+        tooMuchMetadata(frame.headers, limits.headerBytes).rawMessage,
+      );
+    }
+    if (
+      frame.size > limits.messageBytes ||
+      (frame.payload !== undefined && frame.payload.length > limits.messageBytes)
+    ) {
+      const size = Math.max(frame.size, frame.payload?.length ?? 0);
+      return this.#refuse(id, Code.ResourceExhausted, tooLarge(size, limits.messageBytes).rawMessage);
+    }
+    const call = answerer.answer(frame, name, this);
+    if ("refused" in call) return this.#refuse(id, call.code, call.message);
+    call.sender.id = id;
+    call.sender.credit = this.#session.peerLimits.creditBytes;
+    this.#open.set(id, call);
+    this.#peerOpen++;
+    if (frame.timeoutMs > 0) this.#deadlines.set(call, this.#init.clock() + frame.timeoutMs);
+    if (frame.payload !== undefined && call.receiver.take(frame.payload, frame.size, false) !== undefined) {
+      throw violation(`the first message of call ${id} does not fit its size or its credit`);
+    }
+    if (frame.end) this.#ended(call);
+    call.received();
+  }
+
+  #onData(call: Call, frame: DataFrame): void {
+    const { receiver } = call;
+    if (receiver.ended) throw violation(`data for call ${frame.call} after its end`);
+    if (frame.headers !== undefined && this.#isOwn(frame.call)) (call as CallingCall).answered(frame.headers);
+    if (frame.payload !== undefined) {
+      const fault = receiver.take(frame.payload, frame.size, false);
+      if (fault === "violation") throw violation(`data for call ${frame.call} beyond its credit or its size`);
+      if (fault === "tooLarge") {
+        const size = Math.max(frame.size, frame.payload.length);
+        return this.#tooLarge(call, frame.call, tooLarge(size, this.#init.limits.messageBytes));
+      }
+      if (receiver.incomplete) this.giveCredit(call);
+    }
+    if (frame.end) this.#ended(call);
+    call.received();
+  }
+
+  #onEnd(call: CallingCall, frame: EndFrame): void {
+    if (frame.payload !== undefined) {
+      const fault = call.receiver.take(frame.payload, 0, true);
+      if (fault === "violation") throw violation(`end of call ${frame.call} inside a message`);
+      if (fault === "tooLarge") {
+        return call.fail(tooLarge(frame.payload.length, this.#init.limits.messageBytes, "unknown"));
+      }
+    }
+    call.receiver.ended = true;
+    call.concluded(frame);
+  }
+
+  #ended(call: Call): void {
+    if (call.receiver.incomplete) throw violation(`end of call ${call.sender.id} inside a message`);
+    call.receiver.ended = true;
+  }
+
+  #tooLarge(call: Call, id: number, error: RpcError): void {
+    if (this.#isOwn(id)) {
+      this.cancel(call as CallingCall, Code.Canceled, error.rawMessage);
+      (call as CallingCall).fail(new RpcError(error.rawMessage, error.code, { executed: "unknown" }));
+      return;
+    }
+    (call as AnsweringCall).cancelled(Code.ResourceExhausted, error.rawMessage);
+    this.#refuse(id, Code.ResourceExhausted, error.rawMessage, false);
+  }
+
+  #refuse(call: number, code: Code, message: string, refused = true): void {
+    this.#session.send(
+      {
+        kind: "end",
+        call,
+        code,
+        message,
+        details: undefined,
+        headers: undefined,
+        trailers: undefined,
+        refused,
+        payload: undefined,
+      },
+      message.length,
+    );
+  }
+
+  #timeLeft(call: CallingCall): number {
+    if (call.deadlineAt === Number.POSITIVE_INFINITY) return 0;
+    return Math.min(Math.max(1, Math.ceil(call.deadlineAt - this.#init.clock())), Number.MAX_SAFE_INTEGER);
+  }
+
+  #isOwn(id: number): boolean {
+    return (id % 2 === 1) === (this.#init.role === "client");
+  }
+}
+
+/** Beyond this, credit no longer grows: it keeps hostile sums exact. */
+const MAX_CREDIT = 2 ** 48;
+
+/** A message over the limit. */
+export function tooLarge(bytes: number, limit: number, executed: "no" | "unknown" = "no"): RpcError {
+  return new RpcError(
+    `a message of ${bytes} bytes is over the limit of ${limit} (limits.messageBytes of the receiving side)`,
+    Code.ResourceExhausted,
+    { executed },
+  );
+}
+
+/** Metadata over the limit. */
+export function tooMuchMetadata(headers: readonly Header[], limit: number): RpcError {
+  return new RpcError(
+    `metadata of ${headerBytes(headers)} bytes is over the limit of ${limit} (limits.headerBytes of the receiving side)`,
+    Code.ResourceExhausted,
+    { executed: "no" },
+  );
+}

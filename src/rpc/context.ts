@@ -1,0 +1,126 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { type ContextValues, createContextValues } from "../base/context.js";
+import type { RpcError } from "../base/error.js";
+import type { Header } from "../wire/frame.js";
+import { fromWireHeaders } from "./metadata.js";
+import type { Transport } from "./transport.js";
+
+/** Who is at the other end of a session. */
+export interface SessionInfo {
+  /** The session's id in hexadecimal: 128 random bits. It opens nothing by itself. */
+  readonly id: string;
+  /** What authentication found; `undefined` without authentication, and on a client. */
+  readonly identity: Identity | undefined;
+}
+
+/** What `authenticate` found out about a client. */
+export interface Identity {
+  /** Who it is. Resuming a session demands the same. */
+  readonly id: string;
+  /** Whatever else handlers want to know. Stays in this process. */
+  readonly claims?: unknown;
+}
+
+/** What a handler knows of its call. */
+export interface HandlerContext {
+  readonly service: DescService;
+  readonly method: DescMethod;
+  /** Aborted when the caller cancels, the deadline passes, or the session is lost. */
+  readonly signal: AbortSignal;
+  /** Time left until the deadline in milliseconds, at this moment; `undefined` without a deadline. */
+  timeoutMs(): number | undefined;
+  /** Request metadata. */
+  readonly requestHeader: Headers;
+  /** Response metadata that goes out first; change it before the first message. */
+  readonly responseHeader: Headers;
+  /** Response metadata that goes out with the outcome. */
+  readonly responseTrailer: Headers;
+  /** Values that interceptors have set. */
+  readonly values: ContextValues;
+  /** The other end: `createClient(Service, context.peer)` calls services that it serves. */
+  readonly peer: Transport;
+  readonly session: SessionInfo;
+}
+
+/** What {@link CallContext} needs of its call. */
+export interface ContextCall {
+  readonly requestHeaders: readonly Header[] | undefined;
+  /** The reason, once the call was cancelled. */
+  readonly aborted: RpcError | undefined;
+  readonly timeLeft: () => number | undefined;
+  readonly peer: Transport;
+  readonly session: SessionInfo;
+}
+
+/** The context of one call. All that costs something is made when a handler asks for it. */
+export class CallContext implements HandlerContext {
+  readonly service: DescService;
+  readonly method: DescMethod;
+  readonly #call: ContextCall;
+  #controller: AbortController | undefined;
+  #requestHeader: Headers | undefined;
+  #responseHeader: Headers | undefined;
+  #responseTrailer: Headers | undefined;
+  #values: ContextValues | undefined;
+
+  constructor(method: DescMethod, call: ContextCall) {
+    this.service = method.parent;
+    this.method = method;
+    this.#call = call;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#call.aborted !== undefined) this.#controller.abort(this.#call.aborted);
+    }
+    return this.#controller.signal;
+  }
+
+  timeoutMs(): number | undefined {
+    return this.#call.timeLeft();
+  }
+
+  get requestHeader(): Headers {
+    this.#requestHeader ??= fromWireHeaders(this.#call.requestHeaders);
+    return this.#requestHeader;
+  }
+
+  get responseHeader(): Headers {
+    this.#responseHeader ??= new Headers();
+    return this.#responseHeader;
+  }
+
+  get responseTrailer(): Headers {
+    this.#responseTrailer ??= new Headers();
+    return this.#responseTrailer;
+  }
+
+  get values(): ContextValues {
+    this.#values ??= createContextValues();
+    return this.#values;
+  }
+
+  get peer(): Transport {
+    return this.#call.peer;
+  }
+
+  get session(): SessionInfo {
+    return this.#call.session;
+  }
+
+  /** Response headers, if a handler has touched them. */
+  get touchedHeader(): Headers | undefined {
+    return this.#responseHeader;
+  }
+
+  /** Trailers, if a handler has touched them. */
+  get touchedTrailer(): Headers | undefined {
+    return this.#responseTrailer;
+  }
+
+  /** Aborts the signal, if a handler has asked for it. */
+  abort(reason: RpcError): void {
+    this.#controller?.abort(reason);
+  }
+}

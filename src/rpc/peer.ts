@@ -1,0 +1,188 @@
+import type { Clock } from "../base/clock.js";
+import { CloseCode } from "../base/close.js";
+import type { Code } from "../base/code.js";
+import { hex } from "../base/hex.js";
+import { Session, type SessionHost, type SessionOpened } from "../session/session.js";
+import type { SessionSettings } from "../session/settings.js";
+import type { EncodedPacket, PacketEncoder } from "../wire/encode.js";
+import { WireError } from "../wire/error.js";
+import type { CallFrame, GoAwayFrame, HelloFrame } from "../wire/frame.js";
+import { createAnswerer, type HandlerErrorLog } from "./answer.js";
+import { createCaller } from "./caller.js";
+import { Calls } from "./calls.js";
+import type { Identity, SessionInfo } from "./context.js";
+import type { RouteTable } from "./router.js";
+import type { Interceptor, Transport } from "./transport.js";
+
+/** What happens to a peer, for its driver. */
+export interface PeerEvents {
+  /** The handshake is done. */
+  onOpen(opened: SessionOpened): void;
+  /** The session is gone, and all calls that were opened in it have failed. */
+  onLost(): void;
+  onGoAway(frame: GoAwayFrame): void;
+  /** The link must be closed. `sessionOver`: a rule was broken, the session must not be resumed. */
+  onCut(code: number, reason: string, sessionOver: boolean): void;
+  /** {@link Peer.transmit} has something: at once when `full`, else at the end of this turn. */
+  onWake(full: boolean): void;
+}
+
+/** Settings of a {@link Peer}. */
+export interface PeerInit {
+  readonly role: "client" | "server";
+  readonly settings: SessionSettings;
+  readonly clock: Clock;
+  readonly encoder: PacketEncoder;
+  readonly routes: RouteTable;
+  /** For calls that this side makes. */
+  readonly callInterceptors: readonly Interceptor[];
+  /** For calls that this side answers. */
+  readonly handlerInterceptors: readonly Interceptor[];
+  readonly onHandlerError: HandlerErrorLog;
+  readonly maxWaitingCalls: number;
+  readonly maxWaitMs: number;
+  readonly whyNotOpen: () => string;
+  readonly events: PeerEvents;
+  readonly agent?: string;
+  /** Server only. */
+  readonly id?: Uint8Array;
+  readonly epoch?: Uint8Array;
+  readonly graceMs?: number;
+  readonly identity?: Identity | undefined;
+}
+
+/**
+ * One end of a session with its calls: the same on clients and servers, only the handshake differs. It does no I/O;
+ * `src/driver` connects it to links and timers.
+ */
+export class Peer implements SessionHost {
+  /** Makes calls to the other side. */
+  readonly transport: Transport;
+  readonly session: Session;
+  readonly calls: Calls;
+  readonly identity: Identity | undefined;
+  readonly #events: PeerEvents;
+  #info: SessionInfo | undefined;
+
+  constructor(init: PeerInit) {
+    this.#events = init.events;
+    this.identity = init.identity;
+    this.session = new Session({
+      role: init.role,
+      settings: init.settings,
+      host: this,
+      encoder: init.encoder,
+      ...(init.id === undefined ? {} : { id: init.id }),
+      ...(init.epoch === undefined ? {} : { epoch: init.epoch }),
+      ...(init.graceMs === undefined ? {} : { graceMs: init.graceMs }),
+      ...(init.agent === undefined ? {} : { agent: init.agent }),
+    });
+    const answerer = createAnswerer({
+      routes: init.routes,
+      interceptors: init.handlerInterceptors,
+      onHandlerError: init.onHandlerError,
+      peer: () => this.transport,
+      session: () => this.info,
+    });
+    this.calls = new Calls(
+      {
+        role: init.role,
+        clock: init.clock,
+        limits: init.settings.limits,
+        maxWaitingCalls: init.maxWaitingCalls,
+        maxWaitMs: init.maxWaitMs,
+        answerer,
+        whyNotOpen: init.whyNotOpen,
+      },
+      this.session,
+    );
+    this.transport = createCaller(this.calls, init.callInterceptors);
+  }
+
+  /** The session as handlers see it. */
+  get info(): SessionInfo {
+    this.#info ??= { id: hex(this.session.id), identity: this.identity };
+    return this.#info;
+  }
+
+  // ---- for the driver ----------------------------------------------------------------------------------------
+
+  /** Client: there is a link. */
+  linkUp(now: number, credentials: string): void {
+    this.session.linkUp(now, credentials);
+  }
+
+  /** Server: there is a link, and its Hello was checked. */
+  accept(hello: HelloFrame, resumed: boolean, now: number): void {
+    this.session.accept(hello, resumed, now);
+  }
+
+  /** A binary message arrived. What is wrong with it comes back through {@link PeerEvents.onCut}. */
+  receive(bytes: Uint8Array, now: number): void {
+    try {
+      this.session.receive(bytes, now);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#events.onCut(error.closeCode, error.message, error.closeCode === CloseCode.protocolError);
+    }
+  }
+
+  /** The next packet to write, if there is one. */
+  transmit(now: number, bulk: boolean): EncodedPacket | undefined {
+    return this.session.transmit(now, bulk);
+  }
+
+  /** The link is gone. */
+  linkDown(): void {
+    this.session.linkDown();
+  }
+
+  /** When {@link Peer.expire} has something to do; `Infinity` for never. */
+  deadline(): number {
+    return Math.min(this.session.deadline(), this.calls.deadline());
+  }
+
+  /** Does what is due. */
+  expire(now: number): void {
+    this.calls.expire(now);
+    this.session.expire(now);
+  }
+
+  /** Ends session and calls; every call fails with this. */
+  close(message: string, code: Code): void {
+    this.session.end();
+    this.calls.close(message, code);
+  }
+
+  // ---- for the session ---------------------------------------------------------------------------------------
+
+  onFrame(frame: CallFrame): void {
+    this.calls.onFrame(frame);
+  }
+
+  pullFrame(): CallFrame | undefined {
+    return this.calls.pullFrame();
+  }
+
+  onOpen(opened: SessionOpened): void {
+    this.#info = undefined;
+    this.#events.onOpen(opened);
+  }
+
+  onLost(): void {
+    this.calls.onLost();
+    this.#events.onLost();
+  }
+
+  onGoAway(frame: GoAwayFrame): void {
+    this.#events.onGoAway(frame);
+  }
+
+  onCut(code: number, reason: string): void {
+    this.#events.onCut(code, reason, false);
+  }
+
+  onWake(full: boolean): void {
+    this.#events.onWake(full);
+  }
+}

@@ -1,0 +1,119 @@
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodStreaming,
+  DescMethodUnary,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import type { ContextValues } from "../base/context.js";
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Aborting it cancels the call. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Time in milliseconds until the call fails with DEADLINE_EXCEEDED, on both sides. It runs while the link is down
+   * too. Default: none. A number that is not above 0 fails the call at once.
+   */
+  readonly timeoutMs?: number | undefined;
+  /** Request metadata. */
+  readonly headers?: HeadersInit | undefined;
+  /** Called once with the response headers, before the first message. */
+  readonly onHeader?: ((headers: Headers) => void) | undefined;
+  /** Called once with the trailers, when the call ended. */
+  readonly onTrailer?: ((trailers: Headers) => void) | undefined;
+  /** Values for interceptors; they stay in this process. */
+  readonly contextValues?: ContextValues | undefined;
+  /**
+   * Whether a call made while there is no open connection waits for one (default `true`), or fails at once with
+   * UNAVAILABLE.
+   */
+  readonly waitForReady?: boolean | undefined;
+}
+
+/** What requests of both shapes have in common, as interceptors see them. */
+interface RequestCommon<I extends DescMessage, O extends DescMessage> {
+  readonly service: DescService;
+  readonly method: DescMethod & { readonly input: I; readonly output: O };
+  /** Request metadata; an interceptor may change it before `next`. */
+  readonly header: Headers;
+  /** Aborted when the call is cancelled or its deadline has passed. */
+  readonly signal: AbortSignal;
+  /** Time that the call has, in milliseconds; `undefined`: no deadline. */
+  readonly timeoutMs: number | undefined;
+  readonly contextValues: ContextValues;
+}
+
+/** A request of a unary method. */
+export interface UnaryRequest<I extends DescMessage = DescMessage, O extends DescMessage = DescMessage>
+  extends RequestCommon<I, O> {
+  readonly stream: false;
+  readonly message: MessageShape<I>;
+}
+
+/** A request of a method that streams in at least one direction. */
+export interface StreamRequest<I extends DescMessage = DescMessage, O extends DescMessage = DescMessage>
+  extends RequestCommon<I, O> {
+  readonly stream: true;
+  readonly message: AsyncIterable<MessageShape<I>>;
+}
+
+interface ResponseCommon<I extends DescMessage, O extends DescMessage> {
+  readonly method: DescMethod & { readonly input: I; readonly output: O };
+  /** Response metadata that came first; complete once the (first) message was read. */
+  readonly header: Headers;
+  /** Response metadata that came at the end; complete once the message, or the last message, was read. */
+  readonly trailer: Headers;
+}
+
+/** The response of a unary method. */
+export interface UnaryResponse<I extends DescMessage = DescMessage, O extends DescMessage = DescMessage>
+  extends ResponseCommon<I, O> {
+  readonly stream: false;
+  readonly message: MessageShape<O>;
+}
+
+/** The response of a method that streams in at least one direction. Leaving the loop early cancels the call. */
+export interface StreamResponse<I extends DescMessage = DescMessage, O extends DescMessage = DescMessage>
+  extends ResponseCommon<I, O> {
+  readonly stream: true;
+  readonly message: AsyncIterable<MessageShape<O>>;
+}
+
+/** What an interceptor calls to go on. */
+export type InterceptorNext = (
+  request: UnaryRequest | StreamRequest,
+) => Promise<UnaryResponse | StreamResponse>;
+
+/**
+ * Wraps calls; the same type serves clients and servers. Interceptors run in the order in which they are given: the
+ * first one sees the request first and the response last.
+ *
+ * @example
+ * const log: Interceptor = (next) => async (request) => {
+ *   console.log(request.method.name);
+ *   return next(request);
+ * };
+ */
+export type Interceptor = (next: InterceptorNext) => InterceptorNext;
+
+/** Something that calls can be made over: a connection to a server, or a server's session with a client. */
+export interface Transport {
+  /** Makes a call of a unary method. */
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    input: MessageInitShape<I>,
+    options: CallOptions | undefined,
+  ): Promise<UnaryResponse<I, O>>;
+  /**
+   * Makes a call of a streaming method. `input` gives one message for server streaming. Resolves when the call is on
+   * its way, so that the caller can leave it at any time.
+   */
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    input: AsyncIterable<MessageInitShape<I>>,
+    options: CallOptions | undefined,
+  ): Promise<StreamResponse<I, O>>;
+}

@@ -1,0 +1,167 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import { CloseCode } from "../base/close.js";
+import { Code } from "../base/code.js";
+import { RpcError } from "../base/error.js";
+import type { Link } from "../driver/link.js";
+import type { TimerItem } from "../driver/timers.js";
+import { wsLink } from "../driver/ws-link.js";
+import type { Identity } from "../rpc/context.js";
+import { PROTOCOL_VERSION } from "../session/session.js";
+import { decodePacket } from "../wire/decode.js";
+import { WireError } from "../wire/error.js";
+import { type HelloFrame, HelloMode } from "../wire/frame.js";
+import type { LiveSession } from "./session.js";
+import type { Sessions } from "./sessions.js";
+
+/** A Hello, credentials and all, is not larger than this. */
+const MAX_HELLO_BYTES = 32 * 1024;
+
+/** A link that has come in: awaits its Hello, authenticates, and hands it to its session. */
+export class Greeting implements TimerItem {
+  dueAt: number = Number.POSITIVE_INFINITY;
+  heapIndex = -1;
+  /** Settles when the link is gone, whatever became of it. */
+  readonly closed: Promise<void>;
+  readonly #sessions: Sessions;
+  readonly #request: IncomingMessage;
+  readonly #link: Link;
+  #session: LiveSession | undefined;
+  #greeted = false;
+  #gone = false;
+
+  constructor(sessions: Sessions, ws: WebSocket, socket: Duplex, request: IncomingMessage) {
+    this.#sessions = sessions;
+    this.#request = request;
+    let closed: () => void = () => undefined;
+    this.closed = new Promise((resolve) => {
+      closed = resolve;
+    });
+    const { timers, settings } = sessions;
+    this.#link = wsLink(ws, socket, {
+      onMessage: (bytes) => this.#onMessage(bytes),
+      onText: () => {
+        if (this.#session === undefined)
+          this.#reject(CloseCode.textMessage, "Hawser speaks binary messages only");
+        else this.#session.text(this.#link);
+      },
+      onDrain: () => this.#session?.drained(this.#link),
+      onClose: (code) => {
+        this.#gone = true;
+        timers.delete(this);
+        this.#session?.linkClosed(this.#link, code);
+        closed();
+      },
+    });
+    timers.atLatest(this, timers.clock() + settings.session.handshakeTimeoutMs);
+  }
+
+  /** No Hello in time, or authentication takes too long. */
+  expire(): void {
+    this.#reject(
+      CloseCode.handshakeTimeout,
+      `the handshake took longer than ${this.#sessions.settings.session.handshakeTimeoutMs} ms`,
+    );
+  }
+
+  /** Closes a link that has no session yet; a session closes its own. */
+  close(code: number, reason: string): void {
+    if (this.#session === undefined) this.#reject(code, reason);
+  }
+
+  #onMessage(bytes: Uint8Array): void {
+    if (this.#session !== undefined) {
+      this.#session.receive(this.#link, bytes);
+      return;
+    }
+    if (this.#gone) return;
+    if (this.#greeted) return this.#reject(CloseCode.badHello, "a packet arrived before Welcome was sent");
+    this.#greeted = true;
+    let hello: HelloFrame;
+    try {
+      hello = readHello(bytes);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      return this.#reject(error.closeCode, error.message);
+    }
+    this.#authenticate(hello).then(
+      (identity) => {
+        if (this.#gone) return;
+        this.#sessions.timers.delete(this);
+        this.#session = this.#sessions.enter(hello, identity, this.#link);
+      },
+      (error: unknown) => this.#refuse(error),
+    );
+  }
+
+  async #authenticate(hello: HelloFrame): Promise<Identity | undefined> {
+    const { authenticate } = this.#sessions.settings;
+    if (authenticate === undefined) return undefined;
+    const { headers, url = "", socket } = this.#request;
+    const { remoteAddress } = socket;
+    const identity: unknown = await authenticate({
+      credentials: hello.credentials,
+      headers,
+      url,
+      remoteAddress,
+    });
+    if (!isIdentity(identity))
+      throw new TypeError("authenticate() must return an identity with an id that is a string, or throw");
+    return identity;
+  }
+
+  #refuse(error: unknown): void {
+    if (error instanceof RpcError && error.code === Code.Unauthenticated) {
+      this.#reject(CloseCode.unauthenticated, error.rawMessage || "unauthenticated");
+    } else if (error instanceof RpcError && error.code === Code.PermissionDenied) {
+      this.#reject(CloseCode.permissionDenied, error.rawMessage || "permission denied");
+    } else if (
+      error instanceof RpcError &&
+      (error.code === Code.Unavailable || error.code === Code.ResourceExhausted)
+    ) {
+      this.#reject(CloseCode.tryLater, error.rawMessage || "try later");
+    } else {
+      this.#sessions.settings.logger.error("hawser: authenticate() failed:", error);
+      this.#reject(CloseCode.internal, "authentication failed inside the server");
+    }
+  }
+
+  #reject(code: number, reason: string): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#sessions.timers.delete(this);
+    this.#link.close(code, reason);
+  }
+}
+
+function isIdentity(value: unknown): value is Identity {
+  return typeof value === "object" && value !== null && typeof (value as { id?: unknown }).id === "string";
+}
+
+function readHello(bytes: Uint8Array): HelloFrame {
+  if (bytes.length > MAX_HELLO_BYTES) {
+    throw new WireError(
+      `the first packet has ${bytes.length} bytes, over the limit of ${MAX_HELLO_BYTES}`,
+      CloseCode.tooBig,
+    );
+  }
+  const { frames, seq } = decodePacket(bytes);
+  const [hello] = frames;
+  if (hello?.kind !== "hello" || frames.length !== 1 || seq !== 0) {
+    throw new WireError("the first packet must hold a Hello and nothing else", CloseCode.badHello);
+  }
+  if (hello.version !== PROTOCOL_VERSION) {
+    throw new WireError(
+      `protocol version ${hello.version}; this server speaks ${PROTOCOL_VERSION}`,
+      CloseCode.badHello,
+    );
+  }
+  if (hello.mode !== HelloMode.begin && hello.mode !== HelloMode.resume) {
+    throw new WireError(
+      `Hello.mode is ${hello.mode}; it must say whether to begin or to resume`,
+      CloseCode.badHello,
+    );
+  }
+  return hello;
+}

@@ -1,0 +1,10 @@
+export * from "../index.js";
+export type { AuthRequest, Logger, ServerOptions } from "./options.js";
+export {
+  createServer,
+  type DrainOptions,
+  type Listening,
+  type ListenOptions,
+  type Server,
+} from "./server.js";
+export type { ServerSession } from "./session.js";

@@ -1,0 +1,189 @@
+import { CloseCode } from "../base/close.js";
+import { Code } from "../base/code.js";
+import { hex } from "../base/hex.js";
+import { Driver } from "../driver/driver.js";
+import type { Link } from "../driver/link.js";
+import type { TimerItem, Timers } from "../driver/timers.js";
+import type { Identity } from "../rpc/context.js";
+import { Peer } from "../rpc/peer.js";
+import type { Transport } from "../rpc/transport.js";
+import type { PacketEncoder } from "../wire/encode.js";
+import type { HelloFrame } from "../wire/frame.js";
+import type { ServerSettings } from "./options.js";
+
+/** A session of a client, as the server's owner sees it. */
+export interface ServerSession {
+  /** 128 random bits in hexadecimal. */
+  readonly id: string;
+  readonly identity: Identity | undefined;
+  /** Whether there is a link now. */
+  readonly connected: boolean;
+  /** Round-trip time in milliseconds; `undefined` before the first ping. */
+  readonly rtt: number | undefined;
+  /** Calls of both directions that have no outcome yet. */
+  readonly callsInFlight: number;
+  /** Calls services that the client serves: `createClient(Service, session.peer)`. */
+  readonly peer: Transport;
+  /** Ends the session: its calls fail, and the link is closed with this code and reason. Default 1008. */
+  close(code?: number, reason?: string): void;
+}
+
+/** What a session tells the table of sessions. */
+export interface SessionOwner {
+  readonly settings: ServerSettings;
+  readonly timers: Timers;
+  readonly encoder: PacketEncoder;
+  readonly epoch: Uint8Array;
+  /** The link is gone; the session waits for another. */
+  onDetached(session: LiveSession): void;
+  /** The session is over. */
+  onEnded(session: LiveSession): void;
+}
+
+/** One session on the server: a peer, its driver, and the link it has at the moment. */
+export class LiveSession implements ServerSession, TimerItem {
+  dueAt: number = Number.POSITIVE_INFINITY;
+  heapIndex = -1;
+  readonly id: string;
+  readonly identity: Identity | undefined;
+  readonly #peer: Peer;
+  readonly #driver: Driver;
+  readonly #owner: SessionOwner;
+  #ended = false;
+
+  constructor(owner: SessionOwner, id: Uint8Array, identity: Identity | undefined) {
+    const { settings, timers } = owner;
+    this.#owner = owner;
+    this.id = hex(id);
+    this.identity = identity;
+    this.#peer = new Peer({
+      role: "server",
+      settings: settings.session,
+      clock: timers.clock,
+      encoder: owner.encoder,
+      routes: settings.routes,
+      callInterceptors: settings.callInterceptors,
+      handlerInterceptors: settings.interceptors,
+      onHandlerError: (error, method) =>
+        settings.logger.error(`hawser: the handler of ${method} failed:`, error),
+      maxWaitingCalls: settings.session.limits.calls,
+      maxWaitMs: settings.graceMs,
+      whyNotOpen: () => "the client has no link",
+      id,
+      epoch: owner.epoch,
+      graceMs: settings.graceMs,
+      identity,
+      events: {
+        onOpen: () => undefined,
+        onLost: () => undefined,
+        onGoAway: () => undefined,
+        onCut: (code, reason, sessionOver) => this.#onCut(code, reason, sessionOver),
+        onWake: (full) => this.#driver.wake(full),
+      },
+    });
+    this.#driver = new Driver(this.#peer, timers, (task) => process.nextTick(task));
+  }
+
+  get connected(): boolean {
+    return this.#driver.link !== undefined;
+  }
+
+  get rtt(): number | undefined {
+    const { rttMs } = this.#peer.session;
+    return rttMs < 0 ? undefined : rttMs;
+  }
+
+  get callsInFlight(): number {
+    return this.#peer.calls.size;
+  }
+
+  get peer(): Transport {
+    return this.#peer.transport;
+  }
+
+  /** Whether a Hello with RESUME from this identity may take the session over. */
+  canResume(hello: HelloFrame, identity: Identity | undefined): boolean {
+    return !this.#ended && identity?.id === this.identity?.id && this.#peer.session.canResume(hello);
+  }
+
+  /** Takes a link over; an older one is closed. */
+  attach(link: Link, hello: HelloFrame, resumed: boolean): void {
+    const old = this.#driver.link;
+    if (old !== undefined) {
+      this.#peer.linkDown();
+      old.close(CloseCode.replaced, "the session went on over another link");
+    }
+    this.#owner.timers.delete(this);
+    this.#driver.setLink(link);
+    this.#peer.accept(hello, resumed, this.#owner.timers.clock());
+    this.#driver.watch();
+  }
+
+  /** A binary message from a link; those of a link that was replaced are not heard. */
+  receive(link: Link, bytes: Uint8Array): void {
+    if (this.#driver.link === link) this.#driver.receive(bytes);
+  }
+
+  /** A text message from a link. */
+  text(link: Link): void {
+    if (this.#driver.link === link)
+      this.#onCut(CloseCode.textMessage, "Hawser speaks binary messages only", false);
+  }
+
+  /** The link has room again. */
+  drained(link: Link): void {
+    if (this.#driver.link === link) this.#driver.flush();
+  }
+
+  /** The link is gone. A client that closes with 1000 ends its session. */
+  linkClosed(link: Link, code: number): void {
+    if (this.#driver.link !== link) return;
+    if (code === CloseCode.normal) this.end("the client closed the connection", Code.Canceled);
+    else this.#detach();
+  }
+
+  /** Announces a close and asks the client to come back after a random part of this time. */
+  goAway(reason: string, afterMs: number): void {
+    this.#peer.session.goAway({ code: CloseCode.goingAway, reason, reconnect: true, afterMs });
+    this.#driver.flush();
+  }
+
+  close(code: number = CloseCode.policy, reason = "closed by the server"): void {
+    const { link } = this.#driver;
+    this.end(reason, Code.Unavailable);
+    link?.close(code, reason);
+  }
+
+  /** Ends the session without a word to the link. */
+  end(message: string, code: Code): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#driver.dispose();
+    this.#owner.timers.delete(this);
+    this.#peer.close(message, code);
+    this.#owner.onEnded(this);
+  }
+
+  /** Nobody came back within the grace time. */
+  expire(): void {
+    if (!this.connected) this.end("the client did not come back within the grace time", Code.Unavailable);
+  }
+
+  #onCut(code: number, reason: string, sessionOver: boolean): void {
+    const { link } = this.#driver;
+    if (sessionOver) this.end(reason, Code.Unavailable);
+    else this.#detach();
+    link?.close(code, reason);
+  }
+
+  #detach(): void {
+    if (this.#ended) return;
+    this.#driver.setLink(undefined);
+    this.#peer.linkDown();
+    const { timers, settings } = this.#owner;
+    timers.atLatest(this, timers.clock() + settings.graceMs);
+    // Calls of the server that wait for the client still have deadlines.
+    this.#driver.watch();
+    this.#owner.onDetached(this);
+  }
+}

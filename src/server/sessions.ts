@@ -1,0 +1,72 @@
+import { randomBytes } from "node:crypto";
+import { Code } from "../base/code.js";
+import { hex, sameBytes } from "../base/hex.js";
+import type { Link } from "../driver/link.js";
+import type { Timers } from "../driver/timers.js";
+import type { Identity } from "../rpc/context.js";
+import { PacketEncoder } from "../wire/encode.js";
+import { type HelloFrame, HelloMode } from "../wire/frame.js";
+import type { ServerSettings } from "./options.js";
+import { LiveSession, type ServerSession, type SessionOwner } from "./session.js";
+
+/** 128 bits, as `Welcome.session` and `Welcome.epoch` demand. */
+const ID_BYTES = 16;
+
+/** All sessions of a server, with and without a link. */
+export class Sessions implements SessionOwner, Iterable<ServerSession> {
+  readonly settings: ServerSettings;
+  readonly timers: Timers;
+  readonly encoder: PacketEncoder = new PacketEncoder((bytes) => Buffer.allocUnsafeSlow(bytes));
+  /** Names this run of the server: a session of another run is never taken for one of this. */
+  readonly epoch: Uint8Array = new Uint8Array(randomBytes(ID_BYTES));
+  readonly #all = new Map<string, LiveSession>();
+  /** Sessions without a link, the longest detached first. */
+  readonly #detached = new Set<LiveSession>();
+
+  constructor(settings: ServerSettings, timers: Timers) {
+    this.settings = settings;
+    this.timers = timers;
+  }
+
+  /** Number of sessions, with and without a link. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<LiveSession> {
+    return this.#all.values();
+  }
+
+  /** The session that a checked Hello belongs to: the one it resumes, or a new one. The link is attached to it. */
+  enter(hello: HelloFrame, identity: Identity | undefined, link: Link): LiveSession {
+    const known = hello.mode === HelloMode.resume ? this.#find(hello) : undefined;
+    const resumed = known?.canResume(hello, identity) === true;
+    const session = resumed && known !== undefined ? known : this.#create(identity);
+    this.#detached.delete(session);
+    session.attach(link, hello, resumed);
+    return session;
+  }
+
+  onDetached(session: LiveSession): void {
+    this.#detached.add(session);
+    for (const oldest of this.#detached) {
+      if (this.#detached.size <= this.settings.maxDetachedSessions) break;
+      oldest.end("too many sessions wait for their clients (maxDetachedSessions)", Code.Unavailable);
+    }
+  }
+
+  onEnded(session: LiveSession): void {
+    this.#all.delete(session.id);
+    this.#detached.delete(session);
+  }
+
+  #find(hello: HelloFrame): LiveSession | undefined {
+    return sameBytes(hello.epoch, this.epoch) ? this.#all.get(hex(hello.session)) : undefined;
+  }
+
+  #create(identity: Identity | undefined): LiveSession {
+    const session = new LiveSession(this, new Uint8Array(randomBytes(ID_BYTES)), identity);
+    this.#all.set(session.id, session);
+    return session;
+  }
+}

@@ -1,0 +1,58 @@
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+
+/** WebSocket subprotocol that Hawser speaks. */
+const SUBPROTOCOL = "hawser.v1";
+
+/** Upgrades HTTP requests to WebSockets. */
+export interface Upgrader {
+  /** Upgrades a request, or answers it with an HTTP error. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, onOpen: (ws: WebSocket) => void): void;
+}
+
+/** Makes an {@link Upgrader}. */
+export function createUpgrader(maxPacketBytes: number): Upgrader {
+  const wss = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: maxPacketBytes,
+    handleProtocols: (protocols) => (protocols.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+  });
+  return {
+    upgrade(request, socket, head, onOpen) {
+      // Until ws has taken the socket over, a reset by the client has no other listener.
+      const ignore = () => socket.destroy();
+      socket.on("error", ignore);
+      if (!offers(request, SUBPROTOCOL)) {
+        return refuseUpgrade(socket, 400, `offer the WebSocket subprotocol ${SUBPROTOCOL}`);
+      }
+      wss.handleUpgrade(request, socket, head, (ws) => {
+        socket.off("error", ignore);
+        onOpen(ws);
+      });
+    },
+  };
+}
+
+/** The path of a request, without its query. */
+export function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? "/";
+  const query = url.indexOf("?");
+  return query < 0 ? url : url.slice(0, query);
+}
+
+/** Answers an upgrade request with an HTTP error. */
+export function refuseUpgrade(socket: Duplex, status: number, message: string): void {
+  const body = `${message}\n`;
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function offers(request: IncomingMessage, protocol: string): boolean {
+  const offered = request.headers["sec-websocket-protocol"] ?? "";
+  return offered.split(",").some((name) => name.trim() === protocol);
+}

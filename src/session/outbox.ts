@@ -1,0 +1,122 @@
+import type { EncodedPacket } from "../wire/encode.js";
+
+/** A packet that the other side has not acknowledged. */
+interface OutboxEntry {
+  packet: EncodedPacket;
+  /** When it was last written to a link. */
+  writtenAt: number;
+}
+
+/**
+ * Encoded packets from the first unacknowledged one to the newest, in order.
+ *
+ * Packets are kept encoded: resending is writing the same bytes again. A cursor divides those already written to the
+ * present link from those still to be written.
+ */
+export class Outbox {
+  #entries: OutboxEntry[] = [];
+  /** Index of the oldest entry; those before it are acknowledged and wait to be swept out of the array. */
+  #head = 0;
+  /** Index of the first entry that the present link has not got. */
+  #cursor = 0;
+  #bytes = 0;
+  #lastSeq = 0;
+
+  /** Bytes of all unacknowledged packets. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Number of unacknowledged packets. */
+  get size(): number {
+    return this.#entries.length - this.#head;
+  }
+
+  /** Highest number given to a packet. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** Highest number that is acknowledged. */
+  get ackedSeq(): number {
+    return this.#lastSeq - this.size;
+  }
+
+  /** When the oldest unacknowledged packet was written to the present link; `Infinity` when there is none. */
+  get oldestWrittenAt(): number {
+    return this.#head < this.#cursor
+      ? (this.#entries[this.#head] as OutboxEntry).writtenAt
+      : Number.POSITIVE_INFINITY;
+  }
+
+  /** The number for the next new packet. */
+  get nextSeq(): number {
+    return this.#lastSeq + 1;
+  }
+
+  /** Adds a new packet, numbered {@link Outbox.nextSeq}, which is being written now. */
+  add(packet: EncodedPacket, now: number): void {
+    this.#entries.push({ packet, writtenAt: now });
+    this.#cursor = this.#entries.length;
+    this.#bytes += packet.bytes;
+    this.#lastSeq++;
+  }
+
+  /** The next packet that the present link has not got, if there is one; it counts as written then. */
+  takeUnwritten(now: number): EncodedPacket | undefined {
+    const entry = this.#entries[this.#cursor];
+    if (entry === undefined) return undefined;
+    this.#cursor++;
+    entry.writtenAt = now;
+    return entry.packet;
+  }
+
+  /** Whether the present link lacks packets of the outbox. */
+  get hasUnwritten(): boolean {
+    return this.#cursor < this.#entries.length;
+  }
+
+  /** Drops packets up to `seq`. The caller has checked that it lies between {@link Outbox.ackedSeq} and {@link Outbox.lastSeq}. */
+  acknowledge(seq: number): void {
+    let count = seq - this.ackedSeq;
+    while (count-- > 0) {
+      const entry = this.#entries[this.#head] as OutboxEntry;
+      this.#bytes -= entry.packet.bytes;
+      // The slot goes away later, in one go; the bytes it holds must not wait for that.
+      entry.packet = NOTHING;
+      this.#head++;
+    }
+    if (this.#cursor < this.#head) this.#cursor = this.#head;
+    if (this.#head === this.#entries.length) {
+      this.#entries.length = 0;
+      this.#head = 0;
+      this.#cursor = 0;
+    } else if (this.#head > 256 && this.#head * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#cursor -= this.#head;
+      this.#head = 0;
+    }
+  }
+
+  /** The link is gone: all that is left must be written again, and must not pin the buffers it shares with others. */
+  rewind(): void {
+    this.#cursor = this.#head;
+    for (let i = this.#head; i < this.#entries.length; i++) {
+      const entry = this.#entries[i] as OutboxEntry;
+      const { head } = entry.packet;
+      if (head.byteLength < head.buffer.byteLength)
+        entry.packet = { ...entry.packet, head: new Uint8Array(head) };
+    }
+  }
+
+  /** Forgets everything; numbering begins again at 1. */
+  clear(): void {
+    this.#entries = [];
+    this.#head = 0;
+    this.#cursor = 0;
+    this.#bytes = 0;
+    this.#lastSeq = 0;
+  }
+}
+
+const NOTHING: EncodedPacket = { head: new Uint8Array(0), body: undefined, bytes: 0 };

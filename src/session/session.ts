@@ -1,0 +1,573 @@
+import { CloseCode } from "../base/close.js";
+import { decodePacket } from "../wire/decode.js";
+import type { EncodedPacket, PacketEncoder } from "../wire/encode.js";
+import {
+  type CallFrame,
+  type ControlFrame,
+  type Frame,
+  type GoAwayFrame,
+  type HelloFrame,
+  HelloMode,
+  type Packet,
+  type WelcomeFrame,
+  type WireLimits,
+} from "../wire/frame.js";
+import { CHUNK_BYTES, DEFAULT_LIMITS, effectiveLimits } from "../wire/limits.js";
+import { Outbox } from "./outbox.js";
+import type { SessionSettings } from "./settings.js";
+import { SESSION_TABLE, type SessionInput, type SessionState } from "./state.js";
+import { violation } from "./violation.js";
+
+/** Version of the protocol that this package speaks. */
+export const PROTOCOL_VERSION = 1;
+
+/** A packet of call frames is closed at this many frames, or at {@link CHUNK_BYTES}, and written at once. */
+export const BATCH_FRAMES = 16;
+
+/** An acknowledgement does not wait for a packet to ride on once this many packets or bytes are unacknowledged. */
+const ACK_PACKETS = 64;
+const ACK_BYTES = 128 * 1024;
+
+/** How a session came to be open. */
+export interface SessionOpened {
+  /** The session went on after a break. */
+  readonly resumed: boolean;
+  /** Packets that this side writes again. */
+  readonly resent: number;
+}
+
+/** What stands around a session: calls above it, the driver of the link below it. */
+export interface SessionHost {
+  /** A call frame; every one of a session arrives here once, in order. Throws `WireError` when it breaks a rule. */
+  onFrame(frame: CallFrame): void;
+  /** The next frame of those that wait for room, if there is one. Must not call back into the session. */
+  pullFrame(): CallFrame | undefined;
+  /** The handshake is done. */
+  onOpen(opened: SessionOpened): void;
+  /** The other side no longer has the session; a new one takes its place, and all calls that were opened are lost. */
+  onLost(): void;
+  /** The other side is about to close the link. */
+  onGoAway(frame: GoAwayFrame): void;
+  /** The link must be closed with this code. */
+  onCut(code: number, reason: string): void;
+  /** There is something to transmit: at once when `full`, else at the end of this turn of the event loop. */
+  onWake(full: boolean): void;
+}
+
+/** Identity and role of a session. */
+export interface SessionInit {
+  /** `"client"`: the side that connects and greets. `"server"`: the side that accepts. */
+  readonly role: "client" | "server";
+  readonly settings: SessionSettings;
+  readonly host: SessionHost;
+  /** Shared by all sessions of a process. */
+  readonly encoder: PacketEncoder;
+  /** Server only: the session's id and the server's epoch. */
+  readonly id?: Uint8Array;
+  readonly epoch?: Uint8Array;
+  /** Server only: how long the session is kept without a link, for the client to know. */
+  readonly graceMs?: number;
+  /** Client only: name and version for the server's logs. */
+  readonly agent?: string;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * One session: sequence numbers, acknowledgements, resending, resuming, liveness. It does no I/O and takes no clock.
+ *
+ * The driver's order of calls: `linkUp` (client) or `accept` (server) when there is a link; `receive` for each binary
+ * message; `transmit` until it gives nothing, whenever `onWake` asked and the link has room; `expire` when the time of
+ * `deadline` has come; `linkDown` when the link is gone; `end` to finish.
+ */
+export class Session {
+  readonly #role: "client" | "server";
+  readonly #settings: SessionSettings;
+  readonly #host: SessionHost;
+  readonly #encoder: PacketEncoder;
+  readonly #graceMs: number;
+  readonly #agent: string;
+  readonly #outbox = new Outbox();
+
+  #state: SessionState = "detached";
+  #id: Uint8Array;
+  #epoch: Uint8Array;
+  #peerLimits: WireLimits = DEFAULT_LIMITS;
+
+  #control: ControlFrame[] = [];
+  #queue: CallFrame[] = [];
+  #queuedBytes = 0;
+  #transmitting = false;
+
+  #received = 0;
+  #ackOwedPackets = 0;
+  #ackOwedBytes = 0;
+  #ackDueAt = Number.POSITIVE_INFINITY;
+
+  #heardAt = 0;
+  #pingSentAt = -1;
+  #pingId = 0;
+  #pingIntervalMs: number;
+  #pingTimeoutMs: number;
+  #greetedAt = 0;
+  #rttMs = -1;
+
+  constructor(init: SessionInit) {
+    this.#role = init.role;
+    this.#settings = init.settings;
+    this.#host = init.host;
+    this.#encoder = init.encoder;
+    this.#id = init.id ?? EMPTY;
+    this.#epoch = init.epoch ?? EMPTY;
+    this.#graceMs = init.graceMs ?? 0;
+    this.#agent = init.agent ?? "";
+    this.#pingIntervalMs = init.settings.pingIntervalMs;
+    this.#pingTimeoutMs = init.settings.pingTimeoutMs;
+  }
+
+  /** Where the session stands. */
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** The session's id; empty on a client that was never welcomed. */
+  get id(): Uint8Array {
+    return this.#id;
+  }
+
+  /** What the other side is ready to receive; the protocol's defaults until the handshake. */
+  get peerLimits(): WireLimits {
+    return this.#peerLimits;
+  }
+
+  /** Last measured round-trip time in milliseconds; -1 before the first. */
+  get rttMs(): number {
+    return this.#rttMs;
+  }
+
+  /** Bytes kept for resending and waiting to be encoded. */
+  get bufferedBytes(): number {
+    return this.#outbox.bytes + this.#queuedBytes;
+  }
+
+  /** Packets kept for resending. */
+  get unackedPackets(): number {
+    return this.#outbox.size;
+  }
+
+  /** Highest packet number received. */
+  get receivedSeq(): number {
+    return this.#received;
+  }
+
+  /** Whether a frame with a payload may be sent now; otherwise it waits to be pulled. */
+  get writable(): boolean {
+    return (
+      this.#state === "open" &&
+      this.bufferedBytes < this.#settings.outboxBytes &&
+      this.#queuedBytes < CHUNK_BYTES
+    );
+  }
+
+  // ---- inputs -------------------------------------------------------------------------------------------------
+
+  /** Client: there is a link; greets. */
+  linkUp(now: number, credentials: string): void {
+    this.#step("linkUp");
+    this.#greetedAt = now;
+    this.#heardAt = now;
+    this.#pingSentAt = -1;
+    const resume = this.#id.length > 0;
+    this.#sendControl({
+      kind: "hello",
+      version: PROTOCOL_VERSION,
+      mode: resume ? HelloMode.resume : HelloMode.begin,
+      session: this.#id,
+      epoch: this.#epoch,
+      received: this.#received,
+      credentials,
+      limits: this.#settings.limits,
+      agent: this.#agent,
+    });
+  }
+
+  /**
+   * Server: whether a Hello with RESUME fits this session, that is, whether what it says it has received is something
+   * that was sent and is either kept or known to have arrived.
+   */
+  canResume(hello: HelloFrame): boolean {
+    return (
+      this.#state !== "ended" &&
+      hello.received >= this.#outbox.ackedSeq &&
+      hello.received <= this.#outbox.lastSeq
+    );
+  }
+
+  /** Server: takes over a link whose Hello was checked; `resumed` when the session existed before. */
+  accept(hello: HelloFrame, resumed: boolean, now: number): void {
+    this.#step("accept");
+    this.#heardAt = now;
+    this.#pingSentAt = -1;
+    this.#peerLimits = effectiveLimits(hello.limits);
+    if (resumed) this.#outbox.acknowledge(hello.received);
+    this.#sendControl({
+      kind: "welcome",
+      session: this.#id,
+      epoch: this.#epoch,
+      resumed,
+      received: this.#received,
+      limits: this.#settings.limits,
+      pingIntervalMs: this.#settings.pingIntervalMs,
+      pingTimeoutMs: this.#settings.pingTimeoutMs,
+      graceMs: this.#graceMs,
+    });
+    this.#opened(resumed);
+  }
+
+  /**
+   * One binary message from the link.
+   *
+   * @throws WireError when it breaks a rule; the link must be closed with its code, and unless the code is
+   * 1007 (nothing of the packet was used) the session must be ended too.
+   */
+  receive(bytes: Uint8Array, now: number): void {
+    const packet = decodePacket(bytes);
+    this.#heardAt = now;
+    this.#pingSentAt = -1;
+    if (packet.seq === 0 && packet.frames.length > 0) {
+      for (const frame of packet.frames) this.#receiveControl(frame, now);
+      if (this.#state === "open") this.#acknowledged(packet.ack);
+      return;
+    }
+    this.#step("packet");
+    this.#acknowledged(packet.ack);
+    if (packet.seq > 0) this.#deliver(packet, bytes.length, now);
+  }
+
+  /** The link is gone. */
+  linkDown(): void {
+    this.#step("linkDown");
+  }
+
+  /** Ends the session; nothing more goes in or out. */
+  end(): void {
+    this.#step("end");
+  }
+
+  /** Called when the time of {@link Session.deadline} has come; calling it earlier does no harm. */
+  expire(now: number): void {
+    if (this.#state === "greeting" && now >= this.#greetedAt + this.#settings.handshakeTimeoutMs) {
+      this.#host.onCut(
+        CloseCode.handshakeTimeout,
+        `no Welcome within ${this.#settings.handshakeTimeoutMs} ms`,
+      );
+      return;
+    }
+    if (this.#state !== "open") return;
+    if (now >= this.#outbox.oldestWrittenAt + this.#settings.ackTimeoutMs) {
+      this.#host.onCut(
+        CloseCode.silent,
+        `a packet was not acknowledged within ${this.#settings.ackTimeoutMs} ms`,
+      );
+      return;
+    }
+    if (this.#pingSentAt >= 0 && now >= this.#pingSentAt + this.#pingTimeoutMs) {
+      this.#host.onCut(CloseCode.silent, `nothing was heard within ${this.#pingTimeoutMs} ms of a ping`);
+      return;
+    }
+    if (this.#pingSentAt < 0 && now >= this.#heardAt + this.#pingIntervalMs) {
+      this.#pingSentAt = now;
+      this.#sendControl({ kind: "ping", id: ++this.#pingId });
+    }
+    if (now >= this.#ackDueAt) this.#host.onWake(true);
+  }
+
+  /** Time at which {@link Session.expire} has something to do; `Infinity` for never. All timers of the session: */
+  deadline(): number {
+    if (this.#state === "greeting") {
+      // The handshake must end.
+      return this.#greetedAt + this.#settings.handshakeTimeoutMs;
+    }
+    if (this.#state !== "open") return Number.POSITIVE_INFINITY;
+    return Math.min(
+      // What was received must be acknowledged, with or without a packet to ride on.
+      this.#ackDueAt,
+      // What was sent must be acknowledged, or the link is broken without saying so.
+      this.#outbox.oldestWrittenAt + this.#settings.ackTimeoutMs,
+      // Silence must be questioned, and the question answered.
+      this.#pingSentAt < 0 ? this.#heardAt + this.#pingIntervalMs : this.#pingSentAt + this.#pingTimeoutMs,
+    );
+  }
+
+  // ---- commands -----------------------------------------------------------------------------------------------
+
+  /**
+   * Queues a call frame. Frames with a payload are sent only while {@link Session.writable}; those without one may
+   * always go, their number is bounded by the number of calls; without a link they wait for the next one.
+   */
+  send(frame: CallFrame, payloadBytes: number): void {
+    if (this.#state === "ended") return;
+    this.#queue.push(frame);
+    this.#queuedBytes += payloadBytes + FRAME_OVERHEAD;
+    if (this.#transmitting || this.#state !== "open") return;
+    const count = this.#queue.length;
+    if (count >= BATCH_FRAMES || this.#queuedBytes >= CHUNK_BYTES) this.#host.onWake(true);
+    else if (count === 1) this.#host.onWake(false);
+  }
+
+  /**
+   * Client: gives the session up after a rule was broken in it; the next link begins a new one. Only without a link.
+   */
+  forget(): void {
+    if (this.#state !== "detached") throw new Error(`forget() while the session is ${this.#state}`);
+    this.#id = EMPTY;
+    this.#epoch = EMPTY;
+    this.#reset();
+    this.#host.onLost();
+  }
+
+  /** Asks for {@link Session.transmit}, because frames wait to be pulled. */
+  wake(): void {
+    if (this.#state === "open" && !this.#transmitting) this.#host.onWake(false);
+  }
+
+  /** Announces that the link will be closed. */
+  goAway(frame: Omit<GoAwayFrame, "kind">): void {
+    if (this.#state === "open") this.#sendControl({ kind: "goAway", ...frame });
+  }
+
+  // ---- output -------------------------------------------------------------------------------------------------
+
+  /**
+   * The next packet to write, or `undefined`. `bulk: false` leaves out frames that wait for room: used when the link
+   * has much to write already, so that heartbeats and small calls do not wait behind large messages.
+   */
+  transmit(now: number, bulk: boolean): EncodedPacket | undefined {
+    if (this.#control.length > 0) return this.#transmitControl();
+    if (this.#state !== "open") return undefined;
+    const again = this.#outbox.takeUnwritten(now);
+    if (again !== undefined) {
+      // Its acknowledgement is an old one; what is owed still has to be sent.
+      return again;
+    }
+    const packet = this.#transmitCalls(now, bulk);
+    if (packet !== undefined) return packet;
+    if (this.#ackOwedPackets >= ACK_PACKETS || this.#ackOwedBytes >= ACK_BYTES || now >= this.#ackDueAt) {
+      this.#acknowledging();
+      return this.#encoder.finish(0, this.#received);
+    }
+    return undefined;
+  }
+
+  #transmitControl(): EncodedPacket {
+    for (const frame of this.#control) this.#encoder.add(frame);
+    this.#control = [];
+    const ack = this.#state === "open" ? this.#received : 0;
+    if (ack > 0) this.#acknowledging();
+    return this.#encoder.finish(0, ack);
+  }
+
+  #transmitCalls(now: number, bulk: boolean): EncodedPacket | undefined {
+    const encoder = this.#encoder;
+    const queue = this.#queue;
+    let taken = 0;
+    while (
+      taken < queue.length &&
+      !encoder.full &&
+      encoder.frames < MAX_BATCH_FRAMES &&
+      encoder.bytes < CHUNK_BYTES
+    ) {
+      encoder.add(queue[taken++] as CallFrame);
+    }
+    if (taken === queue.length) {
+      queue.length = 0;
+      this.#queuedBytes = 0;
+    } else {
+      this.#queue = queue.slice(taken);
+      this.#queuedBytes = this.#queue.reduce((sum, frame) => sum + payloadLength(frame) + FRAME_OVERHEAD, 0);
+    }
+    if (bulk && this.#queue.length === 0) {
+      this.#transmitting = true;
+      const room = this.#settings.outboxBytes - this.#outbox.bytes;
+      while (
+        !encoder.full &&
+        encoder.frames < MAX_BATCH_FRAMES &&
+        encoder.bytes < CHUNK_BYTES &&
+        encoder.bytes < room
+      ) {
+        const frame = this.#host.pullFrame();
+        if (frame === undefined) break;
+        encoder.add(frame);
+      }
+      this.#transmitting = false;
+    }
+    if (encoder.frames === 0) return undefined;
+    this.#acknowledging();
+    const packet = encoder.finish(this.#outbox.nextSeq, this.#received);
+    this.#outbox.add(packet, now);
+    return packet;
+  }
+
+  // ---- the rest -----------------------------------------------------------------------------------------------
+
+  #receiveControl(frame: Frame, now: number): void {
+    switch (frame.kind) {
+      case "welcome":
+        this.#step("welcome");
+        this.#welcomed(frame);
+        return;
+      case "ping":
+        this.#step("ping");
+        this.#sendControl({ kind: "pong", id: frame.id });
+        return;
+      case "pong":
+        this.#step("pong");
+        if (frame.id === this.#pingId && this.#pingAt >= 0) {
+          this.#rttMs = now - this.#pingAt;
+          this.#pingAt = -1;
+        }
+        return;
+      case "goAway":
+        this.#step("goAway");
+        this.#host.onGoAway(frame);
+        return;
+      case "hello":
+        this.#step("hello");
+        return;
+      case "unknown":
+        // A later revision's control frame; losing one is allowed, so not knowing one is too.
+        return;
+      default:
+        throw violation(`a ${frame.kind} frame in a packet without a sequence number`);
+    }
+  }
+
+  #welcomed(welcome: WelcomeFrame): void {
+    if (welcome.session.length !== 16) throw violation("a Welcome without a session id of 16 bytes");
+    this.#peerLimits = effectiveLimits(welcome.limits);
+    if (welcome.pingIntervalMs > 0)
+      this.#pingIntervalMs = Math.min(this.#settings.pingIntervalMs, welcome.pingIntervalMs);
+    const had = this.#id.length > 0;
+    if (welcome.resumed) {
+      if (!had || welcome.received < this.#outbox.ackedSeq || welcome.received > this.#outbox.lastSeq) {
+        throw violation(
+          `the server says it received packet ${welcome.received}; sent are ${this.#outbox.lastSeq}, acknowledged ${this.#outbox.ackedSeq}`,
+        );
+      }
+      this.#outbox.acknowledge(welcome.received);
+    } else {
+      this.#reset();
+      if (had) this.#host.onLost();
+    }
+    this.#id = new Uint8Array(welcome.session);
+    this.#epoch = new Uint8Array(welcome.epoch);
+    this.#opened(welcome.resumed);
+  }
+
+  #opened(resumed: boolean): void {
+    const resent = this.#outbox.size;
+    this.#host.onOpen({ resumed, resent });
+    this.#host.onWake(false);
+  }
+
+  #deliver(packet: Packet, bytes: number, now: number): void {
+    if (this.#ackDueAt === Number.POSITIVE_INFINITY) this.#ackDueAt = now + this.#settings.ackDelayMs;
+    this.#ackOwedPackets++;
+    this.#ackOwedBytes += bytes;
+    if (packet.seq > this.#received + 1) {
+      throw violation(`packet ${packet.seq} after packet ${this.#received}`);
+    }
+    if (packet.seq === this.#received + 1) {
+      this.#received = packet.seq;
+      for (const frame of packet.frames) {
+        switch (frame.kind) {
+          case "data":
+          case "open":
+          case "end":
+          case "cancel":
+          case "credit":
+            this.#host.onFrame(frame);
+            break;
+          case "unknown":
+            throw violation("a call frame of a kind that this version does not know");
+          default:
+            throw violation(`a ${frame.kind} frame in a packet with a sequence number`);
+        }
+      }
+    }
+    if (this.#ackOwedPackets >= ACK_PACKETS || this.#ackOwedBytes >= ACK_BYTES) this.#host.onWake(false);
+  }
+
+  #acknowledged(seq: number): void {
+    if (seq <= this.#outbox.ackedSeq) return;
+    if (seq > this.#outbox.lastSeq) {
+      throw violation(`an acknowledgement of packet ${seq}; sent are ${this.#outbox.lastSeq}`);
+    }
+    const wasFull = this.#outbox.bytes >= this.#settings.outboxBytes;
+    this.#outbox.acknowledge(seq);
+    if (wasFull) this.#host.onWake(false);
+  }
+
+  #acknowledging(): void {
+    this.#ackOwedPackets = 0;
+    this.#ackOwedBytes = 0;
+    this.#ackDueAt = Number.POSITIVE_INFINITY;
+  }
+
+  #sendControl(frame: ControlFrame): void {
+    // Only the newest pong matters; a flood of pings on a slow link must not pile up answers.
+    if (frame.kind === "pong") this.#control = this.#control.filter((queued) => queued.kind !== "pong");
+    this.#control.push(frame);
+    if (frame.kind === "ping") this.#pingAt = this.#pingSentAt;
+    this.#host.onWake(false);
+  }
+
+  /** When the ping of `#pingId` was sent, for the round-trip time; -1 when it was answered. */
+  #pingAt = -1;
+
+  #step(input: SessionInput): void {
+    const transition = SESSION_TABLE[this.#state][input];
+    if (transition === undefined) {
+      throw violation(`${input} while the session is ${this.#state} (${this.#role})`);
+    }
+    const [effect, next] = transition;
+    this.#state = next;
+    if (effect === "detach") this.#detach();
+    else if (effect === "finish") this.#finish();
+  }
+
+  #detach(): void {
+    this.#control = [];
+    // Frames that were queued but not yet numbered go into a packet now, so that nothing stands outside the outbox.
+    while (this.#queue.length > 0) {
+      const packet = this.#transmitCalls(0, false);
+      if (packet === undefined) break;
+    }
+    this.#outbox.rewind();
+    this.#acknowledging();
+  }
+
+  #finish(): void {
+    this.#control = [];
+    this.#reset();
+  }
+
+  #reset(): void {
+    this.#outbox.clear();
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#received = 0;
+    this.#acknowledging();
+  }
+}
+
+/** What a frame costs in the queue beside its payload, about. */
+const FRAME_OVERHEAD = 16;
+/** A packet that is not flushed early holds this many frames at most. */
+const MAX_BATCH_FRAMES = 256;
+
+function payloadLength(frame: CallFrame): number {
+  return frame.kind === "open" || frame.kind === "data" || frame.kind === "end"
+    ? (frame.payload?.length ?? 0)
+    : 0;
+}

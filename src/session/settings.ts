@@ -1,0 +1,96 @@
+import { checkDuration, checkInteger } from "../base/check.js";
+import type { WireLimits } from "../wire/frame.js";
+import { DEFAULT_LIMITS } from "../wire/limits.js";
+
+/** The session's timers and limits. All times in milliseconds, all sizes in bytes. */
+export interface SessionSettings {
+  /** Silence after which this side pings. Any inbound bytes count as a sign of life. Default 25,000. */
+  readonly pingIntervalMs: number;
+  /** Time after a ping within which something must be heard; then the link is cut. Default 10,000. */
+  readonly pingTimeoutMs: number;
+  /**
+   * Age of the oldest unacknowledged packet at which the link is cut. On TCP, resending helps on a new connection
+   * only. Default 20,000.
+   */
+  readonly ackTimeoutMs: number;
+  /** Longest time that an acknowledgement waits for a packet to ride on. Default 100. */
+  readonly ackDelayMs: number;
+  /** Time from the link being up to the end of the handshake. Default 10,000. */
+  readonly handshakeTimeoutMs: number;
+  /** Packets kept for resending; writers wait when this is reached. Default 4 MiB. */
+  readonly outboxBytes: number;
+  /** What this side is ready to receive. */
+  readonly limits: WireLimits;
+}
+
+/** The defaults of {@link SessionSettings}. */
+export const DEFAULT_SETTINGS: SessionSettings = {
+  pingIntervalMs: 25_000,
+  pingTimeoutMs: 10_000,
+  ackTimeoutMs: 20_000,
+  ackDelayMs: 100,
+  handshakeTimeoutMs: 10_000,
+  outboxBytes: 4 * 1024 * 1024,
+  limits: DEFAULT_LIMITS,
+};
+
+/** What a user may give of {@link SessionSettings}. */
+export type SessionOptions = Partial<Omit<SessionSettings, "limits">> & {
+  /** Receive limits: packet, message, credit, header bytes and calls. */
+  readonly limits?: Partial<WireLimits>;
+};
+
+/** Keys of {@link SessionOptions}, for the check of misspelt options. */
+export const SESSION_OPTION_KEYS = [
+  "pingIntervalMs",
+  "pingTimeoutMs",
+  "ackTimeoutMs",
+  "ackDelayMs",
+  "handshakeTimeoutMs",
+  "outboxBytes",
+  "limits",
+] as const;
+
+/** A packet may be this small at least: a chunk, its frame, and one frame of metadata must fit. */
+const MIN_PACKET_BYTES = 256 * 1024;
+const MIN_CREDIT_BYTES = 128 * 1024;
+const MAX_UINT32 = 0xffff_ffff;
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws RangeError that names the option which is out of range.
+ */
+export function resolveSettings(options: SessionOptions): SessionSettings {
+  const limits: WireLimits = { ...DEFAULT_LIMITS, ...options.limits };
+  checkInteger("limits.packetBytes", limits.packetBytes, MIN_PACKET_BYTES, MAX_UINT32);
+  checkInteger("limits.messageBytes", limits.messageBytes, 1, MAX_UINT32);
+  checkInteger("limits.creditBytes", limits.creditBytes, MIN_CREDIT_BYTES, MAX_UINT32);
+  checkInteger("limits.headerBytes", limits.headerBytes, 64, 64 * 1024);
+  checkInteger("limits.calls", limits.calls, 1, MAX_UINT32);
+  const settings: SessionSettings = {
+    pingIntervalMs: checkDuration(
+      "pingIntervalMs",
+      options.pingIntervalMs ?? DEFAULT_SETTINGS.pingIntervalMs,
+    ),
+    pingTimeoutMs: checkDuration("pingTimeoutMs", options.pingTimeoutMs ?? DEFAULT_SETTINGS.pingTimeoutMs),
+    ackTimeoutMs: checkDuration("ackTimeoutMs", options.ackTimeoutMs ?? DEFAULT_SETTINGS.ackTimeoutMs),
+    ackDelayMs: checkDuration("ackDelayMs", options.ackDelayMs ?? DEFAULT_SETTINGS.ackDelayMs),
+    handshakeTimeoutMs: checkDuration(
+      "handshakeTimeoutMs",
+      options.handshakeTimeoutMs ?? DEFAULT_SETTINGS.handshakeTimeoutMs,
+    ),
+    outboxBytes: checkInteger(
+      "outboxBytes",
+      options.outboxBytes ?? DEFAULT_SETTINGS.outboxBytes,
+      MIN_PACKET_BYTES,
+    ),
+    limits,
+  };
+  if (settings.ackTimeoutMs <= settings.ackDelayMs) {
+    throw new RangeError(
+      `ackTimeoutMs (${settings.ackTimeoutMs}) must be longer than ackDelayMs (${settings.ackDelayMs}), or every quiet link is cut`,
+    );
+  }
+  return settings;
+}

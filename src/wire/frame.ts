@@ -1,0 +1,148 @@
+/**
+ * The frames and packets of `proto/hawser/v1/wire.proto` as plain objects.
+ *
+ * These are the shapes that session and calls work with. Every frame kind has all its fields at all times, in one
+ * order, so that the engine sees one hidden class per kind. Absent sub-messages and payloads are `undefined`,
+ * absent scalars are `0`, `""` or `false`, as in proto3.
+ */
+
+/** One metadata entry: lower-case name, value. A name that ends in `-bin` carries base64. */
+export type Header = readonly [name: string, value: string];
+
+/** A typed error detail: full message name and encoding. */
+export interface Detail {
+  readonly type: string;
+  readonly value: Uint8Array;
+}
+
+/** Begins a call. */
+export interface OpenFrame {
+  readonly kind: "open";
+  readonly call: number;
+  readonly method: number;
+  readonly name: string;
+  readonly headers: readonly Header[] | undefined;
+  readonly timeoutMs: number;
+  readonly end: boolean;
+  readonly size: number;
+  readonly payload: Uint8Array | undefined;
+}
+
+/** A message or a piece of one. */
+export interface DataFrame {
+  readonly kind: "data";
+  readonly call: number;
+  readonly end: boolean;
+  readonly size: number;
+  readonly headers: readonly Header[] | undefined;
+  readonly payload: Uint8Array | undefined;
+}
+
+/** The one outcome of a call. */
+export interface EndFrame {
+  readonly kind: "end";
+  readonly call: number;
+  readonly code: number;
+  readonly message: string;
+  readonly details: readonly Detail[] | undefined;
+  readonly headers: readonly Header[] | undefined;
+  readonly trailers: readonly Header[] | undefined;
+  /** The call was turned away before a handler saw it. */
+  readonly refused: boolean;
+  readonly payload: Uint8Array | undefined;
+}
+
+/** The caller is no longer interested. */
+export interface CancelFrame {
+  readonly kind: "cancel";
+  readonly call: number;
+  readonly code: number;
+  readonly message: string;
+}
+
+/** Bytes that the receiver has consumed and gives back. */
+export interface CreditFrame {
+  readonly kind: "credit";
+  readonly call: number;
+  readonly bytes: number;
+}
+
+/** Asks for a {@link PongFrame}. */
+export interface PingFrame {
+  readonly kind: "ping";
+  readonly id: number;
+}
+
+/** Answers a {@link PingFrame}. */
+export interface PongFrame {
+  readonly kind: "pong";
+  readonly id: number;
+}
+
+/** What one side is ready to receive; 0 stands for the protocol's default. */
+export interface WireLimits {
+  readonly packetBytes: number;
+  readonly messageBytes: number;
+  readonly creditBytes: number;
+  readonly headerBytes: number;
+  readonly calls: number;
+}
+
+/** `Hello.mode`: begin a new session (1) or resume one (2). Other numbers are kept as received. */
+export const HelloMode = { begin: 1, resume: 2 } as const;
+
+/** First frame of the side that connected. */
+export interface HelloFrame {
+  readonly kind: "hello";
+  readonly version: number;
+  readonly mode: number;
+  readonly session: Uint8Array;
+  readonly epoch: Uint8Array;
+  readonly received: number;
+  readonly credentials: string;
+  readonly limits: WireLimits | undefined;
+  readonly agent: string;
+}
+
+/** The answer to {@link HelloFrame}. */
+export interface WelcomeFrame {
+  readonly kind: "welcome";
+  readonly session: Uint8Array;
+  readonly epoch: Uint8Array;
+  readonly resumed: boolean;
+  readonly received: number;
+  readonly limits: WireLimits | undefined;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  readonly graceMs: number;
+}
+
+/** The sender is about to close the link. */
+export interface GoAwayFrame {
+  readonly kind: "goAway";
+  readonly code: number;
+  readonly reason: string;
+  readonly reconnect: boolean;
+  readonly afterMs: number;
+}
+
+/** A frame whose kind this version does not know; only decoding makes it. */
+export interface UnknownFrame {
+  readonly kind: "unknown";
+}
+
+/** Sequenced frames: acknowledged and resent. */
+export type CallFrame = OpenFrame | DataFrame | EndFrame | CancelFrame | CreditFrame;
+
+/** Unsequenced frames: they live and die with the link. */
+export type ControlFrame = PingFrame | PongFrame | HelloFrame | WelcomeFrame | GoAwayFrame;
+
+/** Any frame. */
+export type Frame = CallFrame | ControlFrame | UnknownFrame;
+
+/** A decoded packet. Payloads are views into the bytes it was decoded from. */
+export interface Packet {
+  readonly seq: number;
+  readonly ack: number;
+  readonly frames: readonly Frame[];
+}
