@@ -118,6 +118,7 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
     maxWaitMs: checkDuration("maxWaitMs", options.maxWaitMs ?? 30_000, true),
     onHandlerError:
       options.onHandlerError ??
+      // biome-ignore lint/suspicious/noConsole: the documented default.
       ((error, method) => console.error(`hawser: the handler of ${method} failed:`, error)),
     headers: options.headers ?? {},
   };
@@ -132,8 +133,10 @@ export function checkUrl(url: string | URL): string {
   let parsed: URL;
   try {
     parsed = new URL(url);
-  } catch {
-    throw new TypeError(`connect() needs a full URL like "ws://localhost:8080/rpc", not "${String(url)}"`);
+  } catch (cause) {
+    throw new TypeError(`connect() needs a full URL like "ws://localhost:8080/rpc", not "${String(url)}"`, {
+      cause,
+    });
   }
   if (parsed.protocol === "http:") parsed.protocol = "ws:";
   if (parsed.protocol === "https:") parsed.protocol = "wss:";

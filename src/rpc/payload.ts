@@ -7,7 +7,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { Code } from "../base/code.js";
-import { RpcError } from "../base/error.js";
+import { type Executed, RpcError } from "../base/error.js";
 
 /**
  * Encodes a message.
@@ -22,10 +22,7 @@ export function encodeMessage<Desc extends DescMessage>(
   try {
     return toBinary(schema, create(schema, init));
   } catch (error) {
-    throw new RpcError(`cannot encode ${schema.typeName}: ${describe(error)}`, code, {
-      executed: "no",
-      cause: error,
-    });
+    throw codecError("encode", schema, error, code, "no");
   }
 }
 
@@ -42,13 +39,17 @@ export function decodeMessage<Desc extends DescMessage>(
   try {
     return fromBinary(schema, payload);
   } catch (error) {
-    throw new RpcError(`cannot decode ${schema.typeName}: ${describe(error)}`, code, {
-      executed: code === Code.InvalidArgument ? "no" : "unknown",
-      cause: error,
-    });
+    throw codecError("decode", schema, error, code, code === Code.InvalidArgument ? "no" : "unknown");
   }
 }
 
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function codecError(
+  verb: string,
+  schema: DescMessage,
+  cause: unknown,
+  code: Code,
+  executed: Executed,
+): RpcError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new RpcError(`cannot ${verb} ${schema.typeName}: ${why}`, code, { executed, cause });
 }

@@ -1,6 +1,6 @@
-import { checkDuration, checkInteger } from "../base/check.js";
+import { checkDuration, checkInteger, checkKeys } from "../base/check.js";
 import type { WireLimits } from "../wire/frame.js";
-import { DEFAULT_LIMITS } from "../wire/limits.js";
+import { DEFAULT_LIMITS, effectiveLimits, MIN_LIMITS } from "../wire/limits.js";
 
 /** The session's timers and limits. All times in milliseconds, all sizes in bytes. */
 export interface SessionSettings {
@@ -51,10 +51,11 @@ export const SESSION_OPTION_KEYS = [
   "limits",
 ] as const;
 
-/** A packet may be this small at least: a chunk, its frame, and one frame of metadata must fit. */
-const MIN_PACKET_BYTES = 256 * 1024;
-const MIN_CREDIT_BYTES = 128 * 1024;
+/** The largest number that the wire can say. */
 const MAX_UINT32 = 0xffff_ffff;
+
+/** Room for a few pieces of large messages. */
+const MIN_OUTBOX_BYTES = 256 * 1024;
 
 /**
  * Checks options and fills in the defaults.
@@ -63,11 +64,10 @@ const MAX_UINT32 = 0xffff_ffff;
  */
 export function resolveSettings(options: SessionOptions): SessionSettings {
   const limits: WireLimits = { ...DEFAULT_LIMITS, ...options.limits };
-  checkInteger("limits.packetBytes", limits.packetBytes, MIN_PACKET_BYTES, MAX_UINT32);
-  checkInteger("limits.messageBytes", limits.messageBytes, 1, MAX_UINT32);
-  checkInteger("limits.creditBytes", limits.creditBytes, MIN_CREDIT_BYTES, MAX_UINT32);
-  checkInteger("limits.headerBytes", limits.headerBytes, 64, 64 * 1024);
-  checkInteger("limits.calls", limits.calls, 1, MAX_UINT32);
+  checkKeys("limits", limits, Object.keys(DEFAULT_LIMITS));
+  for (const name of Object.keys(MIN_LIMITS) as (keyof WireLimits)[]) {
+    checkInteger(`limits.${name}`, limits[name], MIN_LIMITS[name], MAX_UINT32);
+  }
   const settings: SessionSettings = {
     pingIntervalMs: checkDuration(
       "pingIntervalMs",
@@ -83,9 +83,9 @@ export function resolveSettings(options: SessionOptions): SessionSettings {
     outboxBytes: checkInteger(
       "outboxBytes",
       options.outboxBytes ?? DEFAULT_SETTINGS.outboxBytes,
-      MIN_PACKET_BYTES,
+      MIN_OUTBOX_BYTES,
     ),
-    limits,
+    limits: effectiveLimits(limits),
   };
   if (settings.ackTimeoutMs <= settings.ackDelayMs) {
     throw new RangeError(
