@@ -37,8 +37,8 @@ export const DEFAULT_LIMITS: WireLimits = {
  * would make the other one wait for ever.
  */
 export const MIN_LIMITS: WireLimits = {
-  /** A full piece, its frame, headers and trailers. */
-  packetBytes: 2 * CHUNK_BYTES,
+  /** Frames of a full piece's size, then one more full piece with headers and trailers: what one batch can come to. */
+  packetBytes: 4 * CHUNK_BYTES,
   messageBytes: 1,
   /**
    * A full piece. Credit may be held back until half of the window has been consumed; the other half has room for a
