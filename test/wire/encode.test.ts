@@ -232,6 +232,15 @@ describe("a payload beside its head", () => {
     });
   }
 
+  it("takes no room in the slab", () => {
+    const { encoder, allocated } = recording();
+    for (let i = 1; i <= 100; i++) {
+      encoder.add(data(filled(CHUNK_BYTES)));
+      encoder.finish(i, 0);
+    }
+    expect(allocated).toEqual([SLAB_BYTES]);
+  });
+
   it("ends the packet", () => {
     const encoder = new PacketEncoder();
     encoder.add(data(filled(BESIDE_BYTES)));

@@ -169,7 +169,7 @@ describe("malformed bytes", () => {
       repeat(bytes("7b"), 1 << 20),
       repeat(bytes("1a80"), 1 << 19),
       span(0x1a, repeat(bytes("0a00"), 1 << 19)),
-      span(0x1a, repeat(bytes("0a022200"), 30_000)),
+      span(0x1a, repeat(bytes("0a022200"), 60_000)),
     ]) {
       const before = performance.now();
       try {
@@ -177,8 +177,8 @@ describe("malformed bytes", () => {
       } catch (error) {
         expect(error).toBeInstanceOf(WireError);
       }
-      // Ten times what it takes; quadratic time would be a hundred times more.
-      expect(performance.now() - before).toBeLessThan(1_000);
+      // Far above what it takes and far below what quadratic time would be.
+      expect(performance.now() - before).toBeLessThan(5_000);
     }
   });
 });
