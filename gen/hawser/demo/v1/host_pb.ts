@@ -478,7 +478,7 @@ export const ReadingSchema: GenMessage<Reading> = /*@__PURE__*/
  */
 export type Load = Message<"hawser.demo.v1.Load"> & {
   /**
-   * Share of all processors' time that was not idle since the reading before, 0 to 1.
+   * Share of all processors' time that was not idle lately, 0 to 1. Over a quarter of a second or more.
    *
    * @generated from field: double busy = 1;
    */
