@@ -8,6 +8,7 @@ import {
 } from "@bufbuild/protobuf";
 import { Code } from "../base/code.js";
 import { type Executed, RpcError } from "../base/error.js";
+import { flatCodec } from "./flat-codec.js";
 
 /**
  * Encodes a message.
@@ -20,7 +21,10 @@ export function encodeMessage<Desc extends DescMessage>(
   code: Code,
 ): Uint8Array {
   try {
-    return toBinary(schema, create(schema, init));
+    return (
+      flatCodec(schema)?.encode(init as Readonly<Record<string, unknown>>) ??
+      toBinary(schema, create(schema, init))
+    );
   } catch (error) {
     throw codecError("encode", schema, error, code, "no");
   }
@@ -37,7 +41,9 @@ export function decodeMessage<Desc extends DescMessage>(
   code: Code,
 ): MessageShape<Desc> {
   try {
-    return fromBinary(schema, payload);
+    return (
+      (flatCodec(schema)?.decode(payload) as MessageShape<Desc> | undefined) ?? fromBinary(schema, payload)
+    );
   } catch (error) {
     throw codecError("decode", schema, error, code, code === Code.InvalidArgument ? "no" : "unknown");
   }
