@@ -7,9 +7,13 @@ import { join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
 import { type BuildResult, build } from "esbuild";
 
-/** Limits in bytes, minified and gzipped. */
-const LIMIT_TOTAL = 30_000;
-const LIMIT_OWN = 12_000;
+/** What we aim at, in bytes, minified and gzipped. docs/decisions/0002-bundle-size.md says why we are not there. */
+const AIM_TOTAL = 30_000;
+const AIM_OWN = 12_000;
+
+/** What CI holds: today's size and a little room. Lower these when the bundle shrinks. */
+const LIMIT_TOTAL = 42_000;
+const LIMIT_OWN = 24_000;
 
 const schema = `syntax = "proto3";
 package eliza.v1;
@@ -88,11 +92,11 @@ try {
   for (const [share, bytes] of [...shares(whole)].sort(([, a], [, b]) => b - a)) {
     console.log(`${share.padEnd(20)} ${String(bytes).padStart(7)} bytes minified`);
   }
-  for (const [name, bytes, limit] of [
-    ["browser bundle", gzipped(whole), LIMIT_TOTAL],
-    ["our own share", gzipped(own), LIMIT_OWN],
+  for (const [name, bytes, limit, aim] of [
+    ["browser bundle", gzipped(whole), LIMIT_TOTAL, AIM_TOTAL],
+    ["our own share", gzipped(own), LIMIT_OWN, AIM_OWN],
   ] as const) {
-    console.log(`${name.padEnd(20)} ${String(bytes).padStart(7)} bytes gzipped (limit ${limit})`);
+    console.log(`${name.padEnd(20)} ${String(bytes).padStart(7)} bytes gzipped (limit ${limit}, aim ${aim})`);
     if (bytes > limit) complaints.push(`${name}: ${bytes} bytes gzipped are over the limit of ${limit}`);
   }
   for (const path of strangers(whole)) complaints.push(`${path} is in the browser's bundle`);
