@@ -115,6 +115,28 @@ test("a file goes up from a narrow screen, and arrives whole", async () => {
   await page.close();
 });
 
+test("the page comes back by itself when the server is started again", async () => {
+  const first = await startMonitor(0);
+  const files = await buildPage();
+  first.servePage(files);
+  const page = await browser.newPage();
+  await page.goto(first.url);
+  await readings(page, 2);
+  await first.close();
+  await text(page, "state", "^reconnecting$");
+  const before = await number(page, "readings");
+  const second = await startMonitor(first.port);
+  second.servePage(files);
+  await readings(page, before + 3);
+  // A new session is no resume: the row begins at 1 again, and nothing of it is missing.
+  expect(await number(page, "resumes")).toBe(0);
+  expect(await number(page, "missing")).toBe(0);
+  expect(await number(page, "doubled")).toBe(0);
+  await page.waitForFunction(() => document.getElementById("trouble")?.hidden === true);
+  await page.close();
+  await second.close();
+});
+
 test("only pages of this machine are let in", async () => {
   const port = new URL(monitor.url).port;
   const elsewhere = await fetch(monitor.url, { headers: { origin: "http://elsewhere.example" } });

@@ -51,6 +51,8 @@ async function watchReadings(): Promise<void> {
   row.restart();
   const request = { interval: durationFromMs(INTERVAL_MS), maxProcesses: PROCESSES };
   for await (const { number, reading } of client.watch(request)) {
+    // Whatever was wrong when this call began is over.
+    if (number === 1n) showTrouble("");
     row.add(Number(number));
     link.showRow(row);
     if (reading !== undefined) readings.add(reading);
