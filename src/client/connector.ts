@@ -78,21 +78,13 @@ class Connector implements Connection {
         onGoAway: (frame) => this.#onGoAway(frame),
         onCut: (code, reason, sessionOver) => this.#onCut(code, reason, sessionOver),
         onWake: (full) => this.#driver.wake(full),
+        onDeadline: () => this.#driver.watch(),
       },
     });
     this.#driver = new Driver(this.#peer, this.#timers, platform.defer);
     const { transport } = this.#peer;
-    // A call that waits has a deadline that the timers must know of before there is any traffic.
-    this.unary = (method, input, options) => {
-      const response = transport.unary(method, input, options);
-      this.#driver.watch();
-      return response;
-    };
-    this.stream = (method, input, options) => {
-      const response = transport.stream(method, input, options);
-      this.#driver.watch();
-      return response;
-    };
+    this.unary = transport.unary;
+    this.stream = transport.stream;
     this.#stopWatching = platform.onMayConnect?.(() => {
       if (this.#waitsForPage && this.#mayConnect()) this.#retryNow();
     });

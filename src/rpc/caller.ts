@@ -235,7 +235,7 @@ function cachedName(method: DescMethod): string {
 export function createCaller(calls: Calls, interceptors: readonly Interceptor[]): Transport {
   const transport: Transport = {
     unary: (method, input, options) => unary(calls, method, input, options),
-    stream: (method, input, options) => Promise.resolve(stream(calls, method, input, options)),
+    stream: async (method, input, options) => stream(calls, method, input, options),
   };
   return interceptors.length === 0 ? transport : intercepted(transport, interceptors);
 }

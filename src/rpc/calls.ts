@@ -63,6 +63,8 @@ export interface CallsInit {
   readonly answerer: Answerer;
   /** What is known about why there is no connection, for error messages. */
   readonly whyNotOpen: () => string;
+  /** A call waits without a link: {@link Calls.deadline} may be earlier than before. */
+  readonly onDeadline: () => void;
 }
 
 /** Numbers that one side may give to methods in a session. */
@@ -182,6 +184,7 @@ export class Calls implements Opener {
     if (payload !== undefined || end) call.sender.wait(payload, end, undefined);
     this.#unopened.add(call);
     this.#deadlines.set(call, Math.min(call.deadlineAt, this.#init.clock() + this.#init.maxWaitMs));
+    this.#init.onDeadline();
     session.wake();
   }
 
@@ -363,6 +366,9 @@ export class Calls implements Opener {
     this.#methodNumbers = new Map();
     this.#methodNames = [];
     for (const call of lost) call.lost();
+    // An End that waited for room belongs to the session that is gone.
+    for (const call of this.#turns) call.sender.drop();
+    this.#turns.clear();
     this.#nextId = this.#init.role === "client" ? 1 : 2;
     this.#lastPeerId = 0;
   }

@@ -1,3 +1,5 @@
+import { Code } from "../base/code.js";
+import { RpcError } from "../base/error.js";
 import type { Header } from "../wire/frame.js";
 
 /** What each entry costs beside the lengths of its name and value, as in HTTP/2 (RFC 9113 section 10.5.1). */
@@ -6,16 +8,29 @@ const ENTRY_BYTES = 32;
 /**
  * Metadata as it travels; `undefined` when there is none.
  *
- * @throws TypeError for names or values that the Fetch standard does not allow in headers.
+ * @throws RpcError INVALID_ARGUMENT for names or values that the Fetch standard does not allow in headers.
  */
 export function toWireHeaders(init: HeadersInit | undefined): readonly Header[] | undefined {
   if (init === undefined) return undefined;
-  const headers = init instanceof Headers ? init : new Headers(init);
+  const headers = init instanceof Headers ? init : parseHeaders(init);
   const entries: Header[] = [];
   headers.forEach((value, name) => {
     entries.push([name, value]);
   });
   return entries.length > 0 ? entries : undefined;
+}
+
+function parseHeaders(init: HeadersInit): Headers {
+  try {
+    return new Headers(init);
+  } catch (cause) {
+    throw unusable(cause);
+  }
+}
+
+function unusable(cause: unknown): RpcError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new RpcError(`not usable as metadata: ${why}`, Code.InvalidArgument, { executed: "no", cause });
 }
 
 /** Metadata from the wire. Entries that the Fetch standard does not allow are left out. */

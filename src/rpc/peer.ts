@@ -25,6 +25,8 @@ export interface PeerEvents {
   onCut(code: number, reason: string, sessionOver: boolean): void;
   /** {@link Peer.transmit} has something: at once when `full`, else at the end of this turn. */
   onWake(full: boolean): void;
+  /** {@link Peer.deadline} may be earlier than before, though nothing is to be transmitted. */
+  onDeadline(): void;
 }
 
 /** Settings of a {@link Peer}. */
@@ -93,6 +95,7 @@ export class Peer implements SessionHost {
         maxWaitMs: init.maxWaitMs,
         answerer,
         whyNotOpen: init.whyNotOpen,
+        onDeadline: () => this.#events.onDeadline(),
       },
       this.session,
     );

@@ -79,6 +79,7 @@ export class LiveSession implements ServerSession, TimerItem {
         onGoAway: () => undefined,
         onCut: (code, reason, sessionOver) => this.#onCut(code, reason, sessionOver),
         onWake: (full) => this.#driver.wake(full),
+        onDeadline: () => this.#driver.watch(),
       },
     });
     this.#driver = new Driver(this.#peer, timers, (task) => process.nextTick(task));
