@@ -6,7 +6,7 @@ import { Driver } from "../driver/driver.js";
 import type { Link, LinkEvents } from "../driver/link.js";
 import { Timers } from "../driver/timers.js";
 import { Peer } from "../rpc/peer.js";
-import type { SessionOpened } from "../session/session.js";
+import type { SessionOpened } from "../session/host.js";
 import { PacketEncoder } from "../wire/encode.js";
 import type { GoAwayFrame } from "../wire/frame.js";
 import { backoffDelay } from "./backoff.js";

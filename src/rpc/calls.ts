@@ -3,72 +3,14 @@ import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
 import { DeadlineHeap } from "../base/heap.js";
 import { violation } from "../session/violation.js";
-import type { CallFrame, DataFrame, EndFrame, Header, OpenFrame, WireLimits } from "../wire/frame.js";
+import type { CallFrame, DataFrame, EndFrame, OpenFrame, WireLimits } from "../wire/frame.js";
 import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
-import type { Call, Opener } from "./call.js";
+import type { Call } from "./call.js";
+import type { AnsweringCall, CallingCall, CallSession, CallsInit } from "./call-table.js";
+import { tooLarge, tooMuchMetadata } from "./limit-errors.js";
 import { headerBytes } from "./metadata.js";
-
-/** What calls need of the session below them. */
-export interface CallSession {
-  readonly state: "detached" | "greeting" | "open" | "ended";
-  readonly writable: boolean;
-  readonly peerLimits: WireLimits;
-  send(frame: CallFrame, payloadBytes: number): void;
-  wake(): void;
-}
-
-/** A call that the other side opened, as the table sees it. */
-export interface AnsweringCall extends Call {
-  /** The other side cancelled it. */
-  cancelled(code: number, message: string): void;
-}
-
-/** A call that this side opened, as the table sees it. */
-export interface CallingCall extends Call {
-  /** The call's name, "package.Service/Method". */
-  readonly name: string;
-  readonly headers: readonly Header[] | undefined;
-  /** Absolute deadline; `Infinity` without one. */
-  readonly deadlineAt: number;
-  /** Fails the call; `executed` is `"no"` while it was not opened. */
-  fail(error: RpcError): void;
-  /** Response headers, with the first frame. */
-  answered(headers: readonly Header[]): void;
-  /** The outcome from the other side. */
-  concluded(frame: EndFrame): void;
-}
-
-/** Makes the answering side of a call from its Open. */
-export interface Answerer {
-  answer(frame: OpenFrame, name: string, calls: Calls): AnsweringCall | EndRefusal;
-}
-
-/** Why a call is turned away before a handler sees it. */
-export interface EndRefusal {
-  readonly refused: true;
-  readonly code: Code;
-  readonly message: string;
-}
-
-/** Settings of {@link Calls}. */
-export interface CallsInit {
-  /** The connecting side opens odd numbers, the other one even ones. */
-  readonly role: "client" | "server";
-  readonly clock: Clock;
-  readonly limits: WireLimits;
-  /** Calls that may wait to be opened. */
-  readonly maxWaitingCalls: number;
-  /** Longest time that a call waits for a connection, in milliseconds. */
-  readonly maxWaitMs: number;
-  readonly answerer: Answerer;
-  /** What is known about why there is no connection, for error messages. */
-  readonly whyNotOpen: () => string;
-  /** A call waits without a link: {@link Calls.deadline} may be earlier than before. */
-  readonly onDeadline: () => void;
-}
-
-/** Numbers that one side may give to methods in a session. */
-const MAX_METHODS = 4096;
+import { IncomingMethods, OutgoingMethods } from "./method-numbers.js";
+import type { Opener } from "./sender.js";
 
 /**
  * All calls of a session, in both directions: numbers, the order in which what waits is sent, deadlines.
@@ -83,8 +25,8 @@ export class Calls implements Opener {
   readonly #unopened = new Set<CallingCall>();
   /** Calls with something to send, in the order of their turns. */
   readonly #turns = new Set<Call>();
-  #methodNumbers = new Map<string, number>();
-  #methodNames: string[] = [];
+  #outgoing = new OutgoingMethods();
+  #incoming = new IncomingMethods();
   #nextId: number;
   #lastPeerId = 0;
   #ownOpen = 0;
@@ -196,11 +138,8 @@ export class Calls implements Opener {
     this.#ownOpen++;
     call.sender.id = id;
     this.#open.set(id, call);
-    const known = this.#methodNumbers.get(call.name);
-    if (known !== undefined) return { call: id, method: known, name: "" };
-    const method = this.#methodNumbers.size + 1;
-    this.#methodNumbers.set(call.name, method);
-    return { call: id, method, name: call.name };
+    const { method, name } = this.#outgoing.number(call.name);
+    return { call: id, method, name };
   }
 
   /** Gives up a call of this side; the other side is told, if it knows of the call. */
@@ -363,8 +302,8 @@ export class Calls implements Opener {
   /** The session is lost: fails what was opened; what waits goes to the next session. */
   onLost(): void {
     const lost = [...this.#open.values()];
-    this.#methodNumbers = new Map();
-    this.#methodNames = [];
+    this.#outgoing = new OutgoingMethods();
+    this.#incoming = new IncomingMethods();
     for (const call of lost) call.lost();
     // An End that waited for room belongs to the session that is gone.
     for (const call of this.#turns) call.sender.drop();
@@ -405,17 +344,7 @@ export class Calls implements Opener {
       );
     }
     this.#lastPeerId = id;
-    let name = frame.name;
-    if (name !== "") {
-      if (frame.method !== this.#methodNames.length + 1 || this.#methodNames.length >= MAX_METHODS) {
-        throw violation(`method number ${frame.method} for a new name after ${this.#methodNames.length}`);
-      }
-      this.#methodNames.push(name);
-    } else {
-      const known = this.#methodNames[frame.method - 1];
-      if (known === undefined) throw violation(`method number ${frame.method}, which was never given a name`);
-      name = known;
-    }
+    const name = this.#incoming.name(frame.method, frame.name);
     const { limits, answerer } = this.#init;
     if (this.#peerOpen >= limits.calls) {
       return this.#refuse(
@@ -525,21 +454,3 @@ export class Calls implements Opener {
 
 /** Beyond this, credit no longer grows: it keeps hostile sums exact. */
 const MAX_CREDIT = 2 ** 48;
-
-/** A message over the limit. */
-export function tooLarge(bytes: number, limit: number, executed: "no" | "unknown" = "no"): RpcError {
-  return new RpcError(
-    `a message of ${bytes} bytes is over the limit of ${limit} (limits.messageBytes of the receiving side)`,
-    Code.ResourceExhausted,
-    { executed },
-  );
-}
-
-/** Metadata over the limit. */
-export function tooMuchMetadata(headers: readonly Header[], limit: number): RpcError {
-  return new RpcError(
-    `metadata of ${headerBytes(headers)} bytes is over the limit of ${limit} (limits.headerBytes of the receiving side)`,
-    Code.ResourceExhausted,
-    { executed: "no" },
-  );
-}

@@ -13,6 +13,9 @@ import {
   type WireLimits,
 } from "../wire/frame.js";
 import { CHUNK_BYTES, DEFAULT_LIMITS, effectiveLimits } from "../wire/limits.js";
+import type { SessionHost, SessionInit } from "./host.js";
+import { Inbox } from "./inbox.js";
+import { Liveness } from "./liveness.js";
 import { Outbox } from "./outbox.js";
 import type { SessionSettings } from "./settings.js";
 import { SESSION_TABLE, type SessionInput, type SessionState } from "./state.js";
@@ -23,53 +26,6 @@ export const PROTOCOL_VERSION = 1;
 
 /** A packet of call frames is closed at this many frames, or at {@link CHUNK_BYTES}, and written at once. */
 export const BATCH_FRAMES = 16;
-
-/** An acknowledgement does not wait for a packet to ride on once this many packets or bytes are unacknowledged. */
-const ACK_PACKETS = 64;
-const ACK_BYTES = 128 * 1024;
-
-/** How a session came to be open. */
-export interface SessionOpened {
-  /** The session went on after a break. */
-  readonly resumed: boolean;
-  /** Packets that this side writes again. */
-  readonly resent: number;
-}
-
-/** What stands around a session: calls above it, the driver of the link below it. */
-export interface SessionHost {
-  /** A call frame; every one of a session arrives here once, in order. Throws `WireError` when it breaks a rule. */
-  onFrame(frame: CallFrame): void;
-  /** The next frame of those that wait for room, if there is one. Must not call back into the session. */
-  pullFrame(): CallFrame | undefined;
-  /** The handshake is done. */
-  onOpen(opened: SessionOpened): void;
-  /** The other side no longer has the session; a new one takes its place, and all calls that were opened are lost. */
-  onLost(): void;
-  /** The other side is about to close the link. */
-  onGoAway(frame: GoAwayFrame): void;
-  /** The link must be closed with this code. */
-  onCut(code: number, reason: string): void;
-  /** There is something to transmit: at once when `full`, else at the end of this turn of the event loop. */
-  onWake(full: boolean): void;
-}
-
-/** Identity and role of a session. */
-export interface SessionInit {
-  /** `"client"`: the side that connects and greets. `"server"`: the side that accepts. */
-  readonly role: "client" | "server";
-  readonly settings: SessionSettings;
-  readonly host: SessionHost;
-  /** Shared by all sessions of a process. */
-  readonly encoder: PacketEncoder;
-  /** Server only: the session's id and the server's epoch. */
-  readonly id?: Uint8Array;
-  readonly epoch?: Uint8Array;
-  /** Server only: how long the session is kept without a link, for the client to know. */
-  readonly graceMs?: number;
-  /** Client only: name and version for the server's logs. */
-  readonly agent?: string;
-}
 
 const EMPTY = new Uint8Array(0);
 
@@ -88,6 +44,8 @@ export class Session {
   readonly #graceMs: number;
   readonly #agent: string;
   readonly #outbox = new Outbox();
+  readonly #inbox: Inbox;
+  readonly #liveness: Liveness;
 
   #state: SessionState = "detached";
   #id: Uint8Array;
@@ -99,18 +57,7 @@ export class Session {
   #queuedBytes = 0;
   #transmitting = false;
 
-  #received = 0;
-  #ackOwedPackets = 0;
-  #ackOwedBytes = 0;
-  #ackDueAt = Number.POSITIVE_INFINITY;
-
-  #heardAt = 0;
-  #pingSentAt = -1;
-  #pingId = 0;
-  #pingIntervalMs: number;
-  #pingTimeoutMs: number;
   #greetedAt = 0;
-  #rttMs = -1;
 
   constructor(init: SessionInit) {
     this.#role = init.role;
@@ -121,8 +68,8 @@ export class Session {
     this.#epoch = init.epoch ?? EMPTY;
     this.#graceMs = init.graceMs ?? 0;
     this.#agent = init.agent ?? "";
-    this.#pingIntervalMs = init.settings.pingIntervalMs;
-    this.#pingTimeoutMs = init.settings.pingTimeoutMs;
+    this.#inbox = new Inbox(init.settings.ackDelayMs);
+    this.#liveness = new Liveness(init.settings);
   }
 
   /** Where the session stands. */
@@ -142,7 +89,7 @@ export class Session {
 
   /** Last measured round-trip time in milliseconds; -1 before the first. */
   get rttMs(): number {
-    return this.#rttMs;
+    return this.#liveness.rttMs;
   }
 
   /** Bytes kept for resending and waiting to be encoded. */
@@ -157,7 +104,7 @@ export class Session {
 
   /** Highest packet number received. */
   get receivedSeq(): number {
-    return this.#received;
+    return this.#inbox.received;
   }
 
   /** Whether a frame with a payload may be sent now; otherwise it waits to be pulled. */
@@ -175,8 +122,7 @@ export class Session {
   linkUp(now: number, credentials: string): void {
     this.#step("linkUp");
     this.#greetedAt = now;
-    this.#heardAt = now;
-    this.#pingSentAt = -1;
+    this.#liveness.heard(now);
     const resume = this.#id.length > 0;
     this.#sendControl({
       kind: "hello",
@@ -184,7 +130,7 @@ export class Session {
       mode: resume ? HelloMode.resume : HelloMode.begin,
       session: this.#id,
       epoch: this.#epoch,
-      received: this.#received,
+      received: this.#inbox.received,
       credentials,
       limits: this.#settings.limits,
       agent: this.#agent,
@@ -206,8 +152,7 @@ export class Session {
   /** Server: takes over a link whose Hello was checked; `resumed` when the session existed before. */
   accept(hello: HelloFrame, resumed: boolean, now: number): void {
     this.#step("accept");
-    this.#heardAt = now;
-    this.#pingSentAt = -1;
+    this.#liveness.heard(now);
     this.#peerLimits = effectiveLimits(hello.limits);
     if (resumed) this.#outbox.acknowledge(hello.received);
     this.#sendControl({
@@ -215,7 +160,7 @@ export class Session {
       session: this.#id,
       epoch: this.#epoch,
       resumed,
-      received: this.#received,
+      received: this.#inbox.received,
       limits: this.#settings.limits,
       pingIntervalMs: this.#settings.pingIntervalMs,
       pingTimeoutMs: this.#settings.pingTimeoutMs,
@@ -232,8 +177,7 @@ export class Session {
    */
   receive(bytes: Uint8Array, now: number): void {
     const packet = decodePacket(bytes);
-    this.#heardAt = now;
-    this.#pingSentAt = -1;
+    this.#liveness.heard(now);
     if (packet.seq === 0 && packet.frames.length > 0) {
       for (const frame of packet.frames) this.#receiveControl(frame, now);
       if (this.#state === "open") this.#acknowledged(packet.ack);
@@ -271,15 +215,16 @@ export class Session {
       );
       return;
     }
-    if (this.#pingSentAt >= 0 && now >= this.#pingSentAt + this.#pingTimeoutMs) {
-      this.#host.onCut(CloseCode.silent, `nothing was heard within ${this.#pingTimeoutMs} ms of a ping`);
+    if (this.#liveness.isDead(now)) {
+      this.#host.onCut(
+        CloseCode.silent,
+        `nothing was heard within ${this.#settings.pingTimeoutMs} ms of a ping`,
+      );
       return;
     }
-    if (this.#pingSentAt < 0 && now >= this.#heardAt + this.#pingIntervalMs) {
-      this.#pingSentAt = now;
-      this.#sendControl({ kind: "ping", id: ++this.#pingId });
-    }
-    if (now >= this.#ackDueAt) this.#host.onWake(true);
+    const ping = this.#liveness.ping(now);
+    if (ping !== undefined) this.#sendControl({ kind: "ping", id: ping });
+    if (now >= this.#inbox.dueAt) this.#host.onWake(true);
   }
 
   /** Time at which {@link Session.expire} has something to do; `Infinity` for never. All timers of the session: */
@@ -291,11 +236,11 @@ export class Session {
     if (this.#state !== "open") return Number.POSITIVE_INFINITY;
     return Math.min(
       // What was received must be acknowledged, with or without a packet to ride on.
-      this.#ackDueAt,
+      this.#inbox.dueAt,
       // What was sent must be acknowledged, or the link is broken without saying so.
       this.#outbox.oldestWrittenAt + this.#settings.ackTimeoutMs,
       // Silence must be questioned, and the question answered.
-      this.#pingSentAt < 0 ? this.#heardAt + this.#pingIntervalMs : this.#pingSentAt + this.#pingTimeoutMs,
+      this.#liveness.deadline,
     );
   }
 
@@ -352,9 +297,9 @@ export class Session {
     }
     const packet = this.#transmitCalls(now, bulk);
     if (packet !== undefined) return packet;
-    if (this.#ackOwedPackets >= ACK_PACKETS || this.#ackOwedBytes >= ACK_BYTES || now >= this.#ackDueAt) {
-      this.#acknowledging();
-      return this.#encoder.finish(0, this.#received);
+    if (this.#inbox.owesMuch || now >= this.#inbox.dueAt) {
+      this.#inbox.acknowledged();
+      return this.#encoder.finish(0, this.#inbox.received);
     }
     return undefined;
   }
@@ -362,8 +307,8 @@ export class Session {
   #transmitControl(): EncodedPacket {
     for (const frame of this.#control) this.#encoder.add(frame);
     this.#control = [];
-    const ack = this.#state === "open" ? this.#received : 0;
-    if (ack > 0) this.#acknowledging();
+    const ack = this.#state === "open" ? this.#inbox.received : 0;
+    if (ack > 0) this.#inbox.acknowledged();
     return this.#encoder.finish(0, ack);
   }
 
@@ -402,8 +347,8 @@ export class Session {
       this.#transmitting = false;
     }
     if (encoder.frames === 0) return undefined;
-    this.#acknowledging();
-    const packet = encoder.finish(this.#outbox.nextSeq, this.#received);
+    this.#inbox.acknowledged();
+    const packet = encoder.finish(this.#outbox.nextSeq, this.#inbox.received);
     this.#outbox.add(packet, now);
     return packet;
   }
@@ -422,10 +367,7 @@ export class Session {
         return;
       case "pong":
         this.#step("pong");
-        if (frame.id === this.#pingId && this.#pingAt >= 0) {
-          this.#rttMs = now - this.#pingAt;
-          this.#pingAt = -1;
-        }
+        this.#liveness.pong(frame.id, now);
         return;
       case "goAway":
         this.#step("goAway");
@@ -445,8 +387,7 @@ export class Session {
   #welcomed(welcome: WelcomeFrame): void {
     if (welcome.session.length !== 16) throw violation("a Welcome without a session id of 16 bytes");
     this.#peerLimits = effectiveLimits(welcome.limits);
-    if (welcome.pingIntervalMs > 0)
-      this.#pingIntervalMs = Math.min(this.#settings.pingIntervalMs, welcome.pingIntervalMs);
+    this.#liveness.atMost(welcome.pingIntervalMs);
     const had = this.#id.length > 0;
     if (welcome.resumed) {
       if (!had || welcome.received < this.#outbox.ackedSeq || welcome.received > this.#outbox.lastSeq) {
@@ -471,14 +412,9 @@ export class Session {
   }
 
   #deliver(packet: Packet, bytes: number, now: number): void {
-    if (this.#ackDueAt === Number.POSITIVE_INFINITY) this.#ackDueAt = now + this.#settings.ackDelayMs;
-    this.#ackOwedPackets++;
-    this.#ackOwedBytes += bytes;
-    if (packet.seq > this.#received + 1) {
-      throw violation(`packet ${packet.seq} after packet ${this.#received}`);
-    }
-    if (packet.seq === this.#received + 1) {
-      this.#received = packet.seq;
+    const arrival = this.#inbox.arrive(packet.seq, bytes, now);
+    if (arrival === "gap") throw violation(`packet ${packet.seq} after packet ${this.#inbox.received}`);
+    if (arrival === "next") {
       for (const frame of packet.frames) {
         switch (frame.kind) {
           case "data":
@@ -495,7 +431,7 @@ export class Session {
         }
       }
     }
-    if (this.#ackOwedPackets >= ACK_PACKETS || this.#ackOwedBytes >= ACK_BYTES) this.#host.onWake(false);
+    if (this.#inbox.owesMuch) this.#host.onWake(false);
   }
 
   #acknowledged(seq: number): void {
@@ -508,22 +444,12 @@ export class Session {
     if (wasFull) this.#host.onWake(false);
   }
 
-  #acknowledging(): void {
-    this.#ackOwedPackets = 0;
-    this.#ackOwedBytes = 0;
-    this.#ackDueAt = Number.POSITIVE_INFINITY;
-  }
-
   #sendControl(frame: ControlFrame): void {
     // Only the newest pong matters; a flood of pings on a slow link must not pile up answers.
     if (frame.kind === "pong") this.#control = this.#control.filter((queued) => queued.kind !== "pong");
     this.#control.push(frame);
-    if (frame.kind === "ping") this.#pingAt = this.#pingSentAt;
     this.#host.onWake(false);
   }
-
-  /** When the ping of `#pingId` was sent, for the round-trip time; -1 when it was answered. */
-  #pingAt = -1;
 
   #step(input: SessionInput): void {
     const transition = SESSION_TABLE[this.#state][input];
@@ -544,7 +470,7 @@ export class Session {
       if (packet === undefined) break;
     }
     this.#outbox.rewind();
-    this.#acknowledging();
+    this.#inbox.acknowledged();
   }
 
   #finish(): void {
@@ -556,8 +482,7 @@ export class Session {
     this.#outbox.clear();
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#received = 0;
-    this.#acknowledging();
+    this.#inbox.clear();
   }
 }
 

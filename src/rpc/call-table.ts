@@ -1,0 +1,65 @@
+import type { Clock } from "../base/clock.js";
+import type { Code } from "../base/code.js";
+import type { RpcError } from "../base/error.js";
+import type { CallFrame, EndFrame, Header, OpenFrame, WireLimits } from "../wire/frame.js";
+import type { Call } from "./call.js";
+import type { Calls } from "./calls.js";
+
+/** What calls need of the session below them. */
+export interface CallSession {
+  readonly state: "detached" | "greeting" | "open" | "ended";
+  readonly writable: boolean;
+  readonly peerLimits: WireLimits;
+  send(frame: CallFrame, payloadBytes: number): void;
+  wake(): void;
+}
+
+/** A call that the other side opened, as the table sees it. */
+export interface AnsweringCall extends Call {
+  /** The other side cancelled it. */
+  cancelled(code: number, message: string): void;
+}
+
+/** A call that this side opened, as the table sees it. */
+export interface CallingCall extends Call {
+  /** The call's name, "package.Service/Method". */
+  readonly name: string;
+  readonly headers: readonly Header[] | undefined;
+  /** Absolute deadline; `Infinity` without one. */
+  readonly deadlineAt: number;
+  /** Fails the call; `executed` is `"no"` while it was not opened. */
+  fail(error: RpcError): void;
+  /** Response headers, with the first frame. */
+  answered(headers: readonly Header[]): void;
+  /** The outcome from the other side. */
+  concluded(frame: EndFrame): void;
+}
+
+/** Makes the answering side of a call from its Open. */
+export interface Answerer {
+  answer(frame: OpenFrame, name: string, calls: Calls): AnsweringCall | EndRefusal;
+}
+
+/** Why a call is turned away before a handler sees it. */
+export interface EndRefusal {
+  readonly refused: true;
+  readonly code: Code;
+  readonly message: string;
+}
+
+/** Settings of {@link Calls}. */
+export interface CallsInit {
+  /** The connecting side opens odd numbers, the other one even ones. */
+  readonly role: "client" | "server";
+  readonly clock: Clock;
+  readonly limits: WireLimits;
+  /** Calls that may wait to be opened. */
+  readonly maxWaitingCalls: number;
+  /** Longest time that a call waits for a connection, in milliseconds. */
+  readonly maxWaitMs: number;
+  readonly answerer: Answerer;
+  /** What is known about why there is no connection, for error messages. */
+  readonly whyNotOpen: () => string;
+  /** A call waits without a link: {@link Calls.deadline} may be earlier than before. */
+  readonly onDeadline: () => void;
+}

@@ -1,0 +1,129 @@
+import { PAYLOAD_COST } from "../wire/limits.js";
+
+/** What a {@link Receiver} found wrong with a frame. */
+export type ReceiveFault =
+  /** More bytes than credit, or than the message's size: the other side breaks the protocol. */
+  | "violation"
+  /** The message is over the limit: its call fails. */
+  | "tooLarge";
+
+/** The receiving half of a call: messages that wait for their reader, and the credit they hold. */
+export class Receiver {
+  /** The other side sends no more messages. */
+  ended = false;
+  readonly #window: number;
+  readonly #messageBytes: number;
+  #queue: Uint8Array[] | undefined;
+  #head = 0;
+  /** Bytes that the other side may still send. */
+  #credit: number;
+  /** Bytes consumed, not given back yet. */
+  #consumed = 0;
+  #pieces: Uint8Array[] | undefined;
+  #piecesBytes = 0;
+  #size = 0;
+
+  constructor(window: number, messageBytes: number) {
+    this.#window = window;
+    this.#messageBytes = messageBytes;
+    this.#credit = window;
+  }
+
+  /** Complete messages that wait for the reader. */
+  get length(): number {
+    return this.#queue === undefined ? 0 : this.#queue.length - this.#head;
+  }
+
+  /** Whether a message has begun that is not complete. */
+  get incomplete(): boolean {
+    return this.#pieces !== undefined;
+  }
+
+  /** Takes in a payload from a frame. `free`: it costs no credit (the payload of an End). */
+  take(payload: Uint8Array, size: number, free: boolean): ReceiveFault | undefined {
+    const { length } = payload;
+    if (!free) {
+      this.#credit -= length + PAYLOAD_COST;
+      if (this.#credit < 0) return "violation";
+    }
+    if (this.#pieces === undefined) {
+      if (size === 0) {
+        if (length > this.#messageBytes) return "tooLarge";
+        this.#push(payload);
+        return undefined;
+      }
+      if (size <= length) return "violation";
+      if (size > this.#messageBytes) return "tooLarge";
+      this.#size = size;
+      this.#pieces = [];
+      this.#piecesBytes = 0;
+    } else if (size !== 0) {
+      return "violation";
+    }
+    this.#pieces.push(payload);
+    this.#piecesBytes += length;
+    if (this.#piecesBytes > this.#size) return "violation";
+    if (this.#piecesBytes < this.#size) {
+      // The reader cannot consume what is not complete: give it back now. `size` bounds what this can amount to.
+      this.#consumed += length + PAYLOAD_COST;
+      return undefined;
+    }
+    const whole = concatenate(this.#pieces, this.#size);
+    // What the earlier pieces cost was given back; the reader gives back the cost of the whole.
+    this.#consumed -= this.#size - length;
+    this.#pieces = undefined;
+    this.#push(whole);
+    return undefined;
+  }
+
+  /** The next message, consumed; `undefined` when none is complete. */
+  shift(): Uint8Array | undefined {
+    const queue = this.#queue;
+    if (queue === undefined) return undefined;
+    const message = queue[this.#head];
+    if (message === undefined) return undefined;
+    queue[this.#head++] = EMPTY;
+    if (this.#head === queue.length) {
+      queue.length = 0;
+      this.#head = 0;
+    } else if (this.#head > 1024) {
+      this.#queue = queue.slice(this.#head);
+      this.#head = 0;
+    }
+    this.#consumed += message.length + PAYLOAD_COST;
+    return message;
+  }
+
+  /** Credit to give back now: nothing until half the window is consumed, or once the other side has ended. */
+  takeCredit(): number {
+    if (this.ended || this.#consumed * 2 < this.#window) return 0;
+    const bytes = this.#consumed;
+    this.#consumed = 0;
+    this.#credit += bytes;
+    return bytes;
+  }
+
+  /** Forgets all messages. */
+  drop(): void {
+    this.#queue = undefined;
+    this.#head = 0;
+    this.#pieces = undefined;
+  }
+
+  #push(message: Uint8Array): void {
+    if (this.#queue === undefined) this.#queue = [message];
+    else this.#queue.push(message);
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function concatenate(pieces: readonly Uint8Array[], size: number): Uint8Array {
+  const whole = new Uint8Array(size);
+  let offset = 0;
+  for (const piece of pieces) {
+    whole.set(piece, offset);
+    offset += piece.length;
+  }
+  return whole;
+}

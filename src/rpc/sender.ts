@@ -1,0 +1,174 @@
+import type { CallFrame, EndFrame, Header, OpenFrame } from "../wire/frame.js";
+import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
+
+/** A message is not cut into pieces smaller than this just because there is little credit left. */
+const MIN_CHUNK_BYTES = 16 * 1024;
+
+/** A message that waits for credit or for room. */
+interface Waiting {
+  readonly payload: Uint8Array | undefined;
+  /** How much of it is sent. */
+  offset: number;
+  /** The last one of this side. */
+  readonly end: boolean;
+  /** Tells the writer that all of it is sent, or that the call is over. */
+  readonly done: (() => void) | undefined;
+}
+
+/** What a new call says first. */
+export interface OpenInfo {
+  readonly name: string;
+  readonly headers: readonly Header[] | undefined;
+  /** Time left at a time, in milliseconds; 0: no deadline. */
+  readonly timeoutMs: (() => number) | undefined;
+}
+
+/** How a sending half gets out of the call: numbers for an Open, which only the table of calls can give. */
+export interface Opener {
+  open(): { readonly call: number; readonly method: number; readonly name: string };
+}
+
+/** The sending half of a call: credit, pieces, and what waits. */
+export class Sender {
+  /** Number of the call; 0 until the Open is sent. */
+  id = 0;
+  /** What the other side is ready to take. */
+  credit = 0;
+  /** Caller: what the Open will say; `undefined` once it is sent, and on the side that answers. */
+  openInfo: OpenInfo | undefined;
+  /** Answering side: headers that go with the first frame. */
+  headers: readonly Header[] | undefined;
+  #waiting: Waiting[] | undefined;
+  #final: EndFrame | undefined;
+  #ended = false;
+
+  /** Whether something waits to be sent. */
+  get hasWaiting(): boolean {
+    return (
+      (this.#waiting !== undefined && this.#waiting.length > 0) ||
+      this.#final !== undefined ||
+      this.openInfo !== undefined
+    );
+  }
+
+  /** Whether this side has said, or is waiting to say, that it sends no more. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether a message of this length can go in one frame now, past nothing that waits. */
+  fits(length: number): boolean {
+    return !this.hasWaiting && length <= CHUNK_BYTES && length + PAYLOAD_COST <= this.credit;
+  }
+
+  /** Adds a message that has to wait; resolves when it was sent, or the call is over. */
+  wait(payload: Uint8Array | undefined, end: boolean, done: (() => void) | undefined): void {
+    if (end) this.#ended = true;
+    this.#waiting ??= [];
+    this.#waiting.push({ payload, offset: 0, end, done });
+  }
+
+  /** Marks the sending half as ended without a frame that waits. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Adds the End, behind all that waits. */
+  finish(frame: EndFrame): void {
+    this.#ended = true;
+    this.#final = frame;
+  }
+
+  /** Drops all that waits; the writers are told. */
+  drop(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    this.#final = undefined;
+    this.openInfo = undefined;
+    if (waiting !== undefined) for (const item of waiting) item.done?.();
+  }
+
+  /** Bytes that wait. */
+  get waitingBytes(): number {
+    let bytes = this.#final?.payload?.length ?? 0;
+    if (this.#waiting !== undefined)
+      for (const item of this.#waiting) bytes += (item.payload?.length ?? 0) - item.offset;
+    return bytes;
+  }
+
+  /** The next frame, or `undefined` when nothing waits or there is too little credit. */
+  next(opener: Opener): CallFrame | undefined {
+    const item = this.#waiting?.[0];
+    if (item === undefined) {
+      if (this.openInfo !== undefined) return this.#open(opener, undefined, false, 0);
+      const final = this.#final;
+      this.#final = undefined;
+      return final;
+    }
+    const { payload } = item;
+    if (payload === undefined) {
+      if (this.openInfo !== undefined) {
+        const frame = this.#open(opener, undefined, item.end, 0);
+        this.#sent(item);
+        return frame;
+      }
+      this.#sent(item);
+      return {
+        kind: "data",
+        call: this.id,
+        end: item.end,
+        size: 0,
+        headers: this.#takeHeaders(),
+        payload: undefined,
+      };
+    }
+    const left = payload.length - item.offset;
+    const room = Math.min(CHUNK_BYTES, this.credit - PAYLOAD_COST);
+    const length = Math.min(left, room);
+    if (length < left && length < MIN_CHUNK_BYTES) return undefined;
+    if (length < 0) return undefined;
+    const piece = length === payload.length ? payload : payload.subarray(item.offset, item.offset + length);
+    const size = item.offset === 0 && length < left ? payload.length : 0;
+    const last = length === left;
+    const end = last && item.end;
+    let frame: CallFrame | undefined;
+    if (this.openInfo !== undefined) {
+      frame = this.#open(opener, piece, end, size);
+    } else {
+      frame = { kind: "data", call: this.id, end, size, headers: this.#takeHeaders(), payload: piece };
+    }
+    this.credit -= length + PAYLOAD_COST;
+    item.offset += length;
+    if (last) this.#sent(item);
+    return frame;
+  }
+
+  /** The headers, for the first frame of the answering side only. */
+  #takeHeaders(): readonly Header[] | undefined {
+    const { headers } = this;
+    this.headers = undefined;
+    return headers;
+  }
+
+  #sent(item: Waiting): void {
+    this.#waiting?.shift();
+    item.done?.();
+  }
+
+  #open(opener: Opener, payload: Uint8Array | undefined, end: boolean, size: number): OpenFrame {
+    const info = this.openInfo as OpenInfo;
+    const numbers = opener.open();
+    this.openInfo = undefined;
+    return {
+      kind: "open",
+      call: numbers.call,
+      method: numbers.method,
+      name: numbers.name,
+      headers: info.headers,
+      timeoutMs: info.timeoutMs?.() ?? 0,
+      end,
+      size,
+      payload,
+    };
+  }
+}

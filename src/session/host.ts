@@ -1,0 +1,46 @@
+import type { PacketEncoder } from "../wire/encode.js";
+import type { CallFrame, GoAwayFrame } from "../wire/frame.js";
+import type { SessionSettings } from "./settings.js";
+
+/** How a session came to be open. */
+export interface SessionOpened {
+  /** The session went on after a break. */
+  readonly resumed: boolean;
+  /** Packets that this side writes again. */
+  readonly resent: number;
+}
+
+/** What stands around a session: calls above it, the driver of the link below it. */
+export interface SessionHost {
+  /** A call frame; every one of a session arrives here once, in order. Throws `WireError` when it breaks a rule. */
+  onFrame(frame: CallFrame): void;
+  /** The next frame of those that wait for room, if there is one. Must not call back into the session. */
+  pullFrame(): CallFrame | undefined;
+  /** The handshake is done. */
+  onOpen(opened: SessionOpened): void;
+  /** The other side no longer has the session; a new one takes its place, and all calls that were opened are lost. */
+  onLost(): void;
+  /** The other side is about to close the link. */
+  onGoAway(frame: GoAwayFrame): void;
+  /** The link must be closed with this code. */
+  onCut(code: number, reason: string): void;
+  /** There is something to transmit: at once when `full`, else at the end of this turn of the event loop. */
+  onWake(full: boolean): void;
+}
+
+/** Identity and role of a session. */
+export interface SessionInit {
+  /** `"client"`: the side that connects and greets. `"server"`: the side that accepts. */
+  readonly role: "client" | "server";
+  readonly settings: SessionSettings;
+  readonly host: SessionHost;
+  /** Shared by all sessions of a process. */
+  readonly encoder: PacketEncoder;
+  /** Server only: the session's id and the server's epoch. */
+  readonly id?: Uint8Array;
+  readonly epoch?: Uint8Array;
+  /** Server only: how long the session is kept without a link, for the client to know. */
+  readonly graceMs?: number;
+  /** Client only: name and version for the server's logs. */
+  readonly agent?: string;
+}
