@@ -1,0 +1,41 @@
+import { BenchService } from "../../gen/hawser/bench/v1/bench_pb.js";
+import { connect, createClient } from "../client/index.js";
+import { createServer } from "../server/index.js";
+import { type Contender, makeBody, NAME } from "./contender.js";
+
+/** Hawser itself, as its users run it: default options, generated service, no special code. */
+export const hawser: Contender = {
+  name: "hawser",
+  async serve() {
+    const server = createServer({
+      routes: (router) =>
+        router.service(BenchService, {
+          echo: (request) => ({ id: request.id, name: request.name, body: request.body }),
+          async *push({ count, id, name, body }) {
+            for (let i = 0; i < count; i++) yield { id, name, body };
+          },
+        }),
+    });
+    const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
+    return { port, close: () => server.close() };
+  },
+  async connect(port, bodyBytes) {
+    const connection = connect(`ws://127.0.0.1:${port}/rpc`);
+    await connection.ready();
+    const client = createClient(BenchService, connection);
+    const body = makeBody(bodyBytes);
+    let id = 0n;
+    return {
+      echo: () => client.echo({ id: ++id, name: NAME, body }),
+      async push(count) {
+        let received = 0;
+        for await (const message of client.push({ count, id: 1n, name: NAME, body })) {
+          if (message.body.length !== bodyBytes) throw new Error("a message of the wrong length");
+          received++;
+        }
+        if (received !== count) throw new Error(`${received} messages instead of ${count}`);
+      },
+      close: () => connection.close(),
+    };
+  },
+};

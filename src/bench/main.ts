@@ -1,0 +1,153 @@
+// `npm run bench`: Hawser beside raw `ws`, in one run, medians and ratios. It reports; it never fails on a speed.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+import { table } from "table";
+import { measure, median, type Sample } from "./run.js";
+import { type Scenario, scenarios } from "./scenarios.js";
+
+const CONTENDERS = ["raw ws", "hawser"] as const;
+
+const HELP = `npm run bench -- [options]
+
+  --rounds N      measurements of each contender, alternating; the median counts (default 3)
+  --quick         a tenth of the calls: for a look, not for a figure
+  --scenario TEXT only the scenarios whose name contains this
+  --json FILE     writes all samples as JSON
+  --profile DIR   writes CPU profiles of every process into this folder
+  --help          this text`;
+
+interface Row {
+  readonly scenario: string;
+  readonly unit: string;
+  readonly aim: string;
+  readonly samples: Readonly<Record<string, readonly Sample[]>>;
+}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: "string", default: "3" },
+        quick: { type: "boolean", default: false },
+        scenario: { type: "string", default: "" },
+        json: { type: "string" },
+        profile: { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    });
+    const rounds = Number(values.rounds);
+    if (!Number.isInteger(rounds) || rounds < 1)
+      throw new Error(`--rounds must be a whole number from 1 up, not ${values.rounds}`);
+    return { ...values, rounds };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+    process.exit(2);
+  }
+}
+
+async function measureAll(
+  script: string,
+  chosen: readonly Scenario[],
+  rounds: number,
+  profile: string | undefined,
+) {
+  const rows: Row[] = [];
+  for (const scenario of chosen) {
+    const samples: Record<string, Sample[]> = Object.fromEntries(CONTENDERS.map((name) => [name, []]));
+    for (let round = 1; round <= rounds; round++) {
+      for (const name of CONTENDERS) {
+        process.stderr.write(`\r${scenario.name}: round ${round} of ${rounds}, ${name}          `);
+        samples[name]?.push(
+          await measure(script, name, scenario, profile === undefined ? undefined : { folder: profile }),
+        );
+      }
+    }
+    rows.push({ scenario: scenario.name, unit: scenario.unit, aim: scenario.aim, samples });
+  }
+  process.stderr.write(`\r${" ".repeat(79)}\r`);
+  return rows;
+}
+
+/** Medians of all contenders, and their ratio to the first. */
+function print(rows: readonly Row[]): void {
+  const header = [
+    "scenario",
+    "contender",
+    "median",
+    "ratio",
+    "server CPU µs",
+    "ratio",
+    "client CPU µs",
+    "aim",
+  ];
+  const cells = rows.flatMap(({ scenario, unit, aim, samples }) => {
+    const middle = (name: string, key: keyof Sample) =>
+      median((samples[name] ?? []).map((sample) => sample[key]));
+    return CONTENDERS.map((name, index) => {
+      const ratio = (key: keyof Sample) => (middle(name, key) / middle(CONTENDERS[0], key)).toFixed(2);
+      const value = middle(name, "value");
+      return [
+        index === 0 ? scenario : "",
+        name,
+        `${value >= 1000 ? Math.round(value).toLocaleString("en") : value.toFixed(1)} ${unit}`,
+        ratio("value"),
+        middle(name, "serverCpuUs").toFixed(2),
+        ratio("serverCpuUs"),
+        middle(name, "clientCpuUs").toFixed(2),
+        index === 0 ? "" : aim,
+      ];
+    });
+  });
+  console.log(
+    `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown CPU"}, loopback, one connection`,
+  );
+  console.log(
+    table([header, ...cells], {
+      columns: Object.fromEntries([2, 3, 4, 5, 6].map((index) => [index, { alignment: "right" as const }])),
+      drawHorizontalLine: (index, count) =>
+        index <= 1 || index === count || (index - 1) % CONTENDERS.length === 0,
+    }),
+  );
+}
+
+const options = readArguments();
+if (options.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+const chosen = scenarios(options.quick ? 0.1 : 1).filter(({ name }) => name.includes(options.scenario));
+if (chosen.length === 0) {
+  console.error(
+    `no scenario contains "${options.scenario}"; there are: ${scenarios(1)
+      .map(({ name }) => name)
+      .join("; ")}`,
+  );
+  process.exit(2);
+}
+if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true });
+
+// Both contenders run compiled, as their users run them.
+mkdirSync(".tmp", { recursive: true });
+const folder = mkdtempSync(join(".tmp", "bench-"));
+try {
+  const script = join(folder, "process.mjs");
+  await build({
+    entryPoints: [join(import.meta.dirname, "process.ts")],
+    outfile: script,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "es2023",
+    packages: "external",
+    logLevel: "error",
+  });
+  const rows = await measureAll(script, chosen, options.rounds, options.profile);
+  print(rows);
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify({ node: process.version, rows }, null, 2)}\n`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

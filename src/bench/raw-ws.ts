@@ -1,0 +1,88 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import WebSocket, { type RawData, WebSocketServer } from "ws";
+import { EchoRequestSchema } from "../../gen/hawser/bench/v1/bench_pb.js";
+import { type Contender, makeBody, NAME } from "./contender.js";
+
+/** The server pauses pushing while this much waits in the socket, as any server must. */
+const PUSH_MARK_BYTES = 1024 * 1024;
+
+/**
+ * `ws` with nothing on top: the message is a buffer made once, the server sends back what it gets, and answers are told
+ * apart by their order alone. What a protocol on top of `ws` can at best reach without batching.
+ */
+export const rawWs: Contender = {
+  name: "raw ws",
+  async serve() {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false });
+    server.on("connection", (socket) => {
+      socket.on("message", (data: RawData, isBinary: boolean) => {
+        if (isBinary) socket.send(data as Buffer);
+        else void pushAll(socket, JSON.parse(String(data)));
+      });
+    });
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as { port: number };
+    return {
+      port,
+      close: () =>
+        new Promise((resolve) => {
+          for (const client of server.clients) client.terminate();
+          server.close(() => resolve());
+        }),
+    };
+  },
+  async connect(port, bodyBytes) {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false });
+    await new Promise((resolve, reject) => {
+      socket.once("open", resolve);
+      socket.once("error", reject);
+    });
+    const message = Buffer.from(
+      toBinary(
+        EchoRequestSchema,
+        create(EchoRequestSchema, { id: 1n, name: NAME, body: makeBody(bodyBytes) }),
+      ),
+    );
+    const waiting: (() => void)[] = [];
+    let head = 0;
+    let onPushed: (() => void) | undefined;
+    socket.on("message", () => {
+      if (onPushed !== undefined) return onPushed();
+      waiting[head++]?.();
+      if (head === waiting.length) {
+        waiting.length = 0;
+        head = 0;
+      }
+    });
+    return {
+      echo: () =>
+        new Promise<void>((resolve) => {
+          waiting.push(resolve);
+          socket.send(message);
+        }),
+      push: (count) =>
+        new Promise<void>((resolve) => {
+          let received = 0;
+          onPushed = () => {
+            if (++received < count) return;
+            onPushed = undefined;
+            resolve();
+          };
+          socket.send(JSON.stringify({ count, bytes: message.length }));
+        }),
+      close: () =>
+        new Promise((resolve) => {
+          socket.once("close", () => resolve());
+          socket.close();
+        }),
+    };
+  },
+};
+
+async function pushAll(socket: WebSocket, { count, bytes }: { count: number; bytes: number }): Promise<void> {
+  const message = Buffer.alloc(bytes, 7);
+  for (let i = 1; i <= count; i++) {
+    if (socket.bufferedAmount < PUSH_MARK_BYTES) socket.send(message);
+    else await new Promise((resolve) => socket.send(message, resolve));
+  }
+}

@@ -1,0 +1,53 @@
+import type { Task } from "./process.js";
+
+/** Something to measure. */
+export interface Scenario {
+  readonly name: string;
+  readonly bodyBytes: number;
+  readonly warmUp: Task;
+  readonly task: Task;
+  /** What the headline number is. */
+  readonly unit: "calls/s" | "messages/s" | "p50 µs";
+  /** What we want of Hawser relative to raw `ws`, for the reader of the table; nothing fails by it. */
+  readonly aim: string;
+}
+
+/** All scenarios. `scale` shortens what is measured for a quick look; the warm-up is what the engine needs. */
+export function scenarios(scale: number): readonly Scenario[] {
+  const echo = (calls: number, depth: number): Task => ({ kind: "echo", calls, depth });
+  const push = (messages: number): Task => ({ kind: "push", messages });
+  return [
+    {
+      name: "unary, 64 in flight, 32 B",
+      bodyBytes: 32,
+      warmUp: echo(60_000, 64),
+      task: echo(scale * 400_000, 64),
+      unit: "calls/s",
+      aim: "calls/s ≥ 1.0, server CPU ≤ 0.8",
+    },
+    {
+      name: "unary, 64 in flight, 1 KiB",
+      bodyBytes: 1024,
+      warmUp: echo(40_000, 64),
+      task: echo(scale * 200_000, 64),
+      unit: "calls/s",
+      aim: "",
+    },
+    {
+      name: "unary, 1 in flight, 32 B",
+      bodyBytes: 32,
+      warmUp: echo(10_000, 1),
+      task: echo(scale * 30_000, 1),
+      unit: "p50 µs",
+      aim: "p50 ≤ 1.2",
+    },
+    {
+      name: "server streaming, 32 B",
+      bodyBytes: 32,
+      warmUp: push(200_000),
+      task: push(scale * 1_000_000),
+      unit: "messages/s",
+      aim: "messages/s ≥ 2.0",
+    },
+  ];
+}
