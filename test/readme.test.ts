@@ -1,0 +1,173 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const run = promisify(execFile);
+
+/** A fenced block: its language, and the word after it, which says what the block is. */
+interface Block {
+  readonly language: string;
+  readonly label: string;
+  readonly text: string;
+}
+
+const readme = readFileSync("README.md", "utf8");
+const blocks: readonly Block[] = [...readme.matchAll(/^```(\S*) ?(.*)\n([\s\S]*?)^```$/gm)].map(
+  ([, language = "", label = "", text = ""]) => ({ language, label, text }),
+);
+const files = blocks.filter(({ language }) => language !== "sh");
+
+function command(label: string): string {
+  const found = blocks.filter((block) => block.language === "sh" && block.label === label);
+  expect(found, `one sh block labelled ${label}`).toHaveLength(1);
+  return found[0]!.text.trim();
+}
+
+let folder: string;
+const children: ChildProcess[] = [];
+
+/** Runs a command of the README in the new user's folder. */
+const shell = (line: string) => run("bash", ["-euo", "pipefail", "-c", line], { cwd: folder });
+
+/** Starts a program and waits until it has printed something that matches. */
+function start(line: string, until: RegExp): Promise<ChildProcess> {
+  const child = spawn("bash", ["-c", `exec ${line}`], { cwd: folder, detached: true });
+  children.push(child);
+  let output = "";
+  return new Promise((done, fail) => {
+    const onData = (data: Buffer) => {
+      output += String(data);
+      if (until.test(output)) done(child);
+    };
+    child.stdout.on("data", onData);
+    child.stderr.on("data", onData);
+    child.once("exit", (code) => fail(new Error(`${line} ended with ${code}: ${output}`)));
+  });
+}
+
+function stop(child: ChildProcess): Promise<void> {
+  return new Promise((done) => {
+    child.removeAllListeners("exit");
+    child.once("exit", () => done());
+    // npx starts a process of its own; the group is what has to go.
+    process.kill(-child.pid!, "SIGKILL");
+  });
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "hawser-readme-"));
+  const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder]);
+  const packed: unknown = JSON.parse(stdout.slice(stdout.search(/^[[{]/m)));
+  const [{ filename }] = (Array.isArray(packed) ? packed : Object.values(packed as object)) as [
+    { filename: string },
+  ];
+  const tarball = resolve(folder, filename);
+  const setup = command("setup").replace("npm install hawser ", `npm install ${tarball} `);
+  expect(setup).toContain(tarball);
+  await shell(setup);
+  for (const { label, text } of files) {
+    mkdirSync(dirname(join(folder, label)), { recursive: true });
+    writeFileSync(join(folder, label), text);
+  }
+  await shell(command("generate"));
+}, 240_000);
+
+afterAll(async () => {
+  await Promise.all(
+    children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null).map(stop),
+  );
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("the README, followed in an empty folder with the packed package", () => {
+  it("has no block that is not tested here", () => {
+    expect(blocks.map(({ language, label }) => `${language} ${label}`).sort()).toEqual(
+      [
+        "proto proto/eliza.proto",
+        "sh client",
+        "sh generate",
+        "sh run",
+        "sh run",
+        "sh server",
+        "sh setup",
+        "ts attached.ts",
+        "ts client.ts",
+        "ts errors.ts",
+        "ts server.ts",
+        "ts watching.ts",
+        "yaml buf.gen.yaml",
+      ].sort(),
+    );
+  });
+
+  it("names commands of this package: npm ci, and scripts that exist", () => {
+    const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
+    const commands = blocks.filter(({ label }) => label === "run").map(({ text }) => text.trim());
+    expect(commands).toEqual(["npm ci && npm start", "npm ci && npm test"]);
+    expect(scripts).toHaveProperty("start");
+    expect(scripts).toHaveProperty("test");
+  });
+
+  it("has snippets that the strict compiler accepts", async () => {
+    const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
+    const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
+    expect(sources).toHaveLength(5);
+    await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
+      stdout: "",
+    });
+  }, 120_000);
+
+  it("has a server and clients that do what it says", async () => {
+    await start(command("server"), /listening on ws:\/\/localhost:8080\/rpc/);
+    const { stdout } = await shell(command("client"));
+    expect(stdout.trim().split("\n")).toEqual([
+      "You said hello",
+      "Hi Ada.",
+      "I am Eliza.",
+      "2",
+      "Why do you say it rains?",
+    ]);
+    expect((await shell("npx tsx errors.ts")).stdout.trim()).toBe("true no");
+    expect((await shell("npx tsx watching.ts")).stdout.trim().split("\n")).toEqual(["open", "closed"]);
+  }, 120_000);
+
+  it("has a server beside a web site, with authentication, an interceptor and a good end", async () => {
+    writeFileSync(
+      join(folder, "visitor.ts"),
+      `import { connect, createClient, RpcError } from "hawser/client";
+       import { ElizaService } from "./gen/eliza_pb.js";
+       console.log(await (await fetch("http://localhost:8081/")).text());
+       for (const credentials of ["secret", "wrong"]) {
+         const connection = connect("ws://localhost:8081/rpc", { credentials });
+         try {
+           const onHeader = (headers: Headers) => console.log(headers.get("served-to"));
+           console.log((await createClient(ElizaService, connection).say({ sentence: "hi" }, { onHeader })).sentence);
+         } catch (error) {
+           console.log(error instanceof RpcError ? error.rawMessage : error);
+         }
+         await connection.close();
+       }`,
+    );
+    const server = spawn("node", ["--import", "tsx", "attached.ts"], { cwd: folder, detached: true });
+    children.push(server);
+    let calls = "";
+    server.stdout.on("data", (data) => {
+      calls += String(data);
+    });
+    await shell("for i in $(seq 100); do curl -s localhost:8081 >/dev/null && break; sleep 0.1; done");
+    const { stdout } = await shell("npx tsx visitor.ts");
+    expect(stdout.trim().split("\n")).toEqual([
+      "a web site",
+      "ada",
+      "hi",
+      "the server closed the connection: who are you? (4401)",
+    ]);
+    expect(calls.trim()).toBe("Say");
+    const ended = new Promise((done) => server.once("exit", done));
+    server.kill("SIGTERM");
+    expect(await ended).toBe(0);
+  }, 120_000);
+});
