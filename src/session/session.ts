@@ -185,7 +185,12 @@ export class Session {
     }
     this.#step("packet");
     this.#acknowledged(packet.ack);
-    if (packet.seq > 0) this.#deliver(packet, bytes.length, now);
+    if (packet.seq === 0) return;
+    // Frames without a payload do not wait for room: a side that goes on without acknowledging would fill the memory.
+    if (this.bufferedBytes > MAX_OUTBOX_FACTOR * this.#settings.outboxBytes) {
+      throw violation(`${this.bufferedBytes} bytes were sent and not acknowledged`);
+    }
+    this.#deliver(packet, bytes.length, now);
   }
 
   /** The link is gone. */
@@ -488,6 +493,8 @@ export class Session {
 
 /** What a frame costs in the queue beside its payload, about. */
 const FRAME_OVERHEAD = 16;
+/** An outbox that has grown to so many times its bound is not being acknowledged. */
+const MAX_OUTBOX_FACTOR = 2;
 /** A packet that is not flushed early holds this many frames at most. */
 const MAX_BATCH_FRAMES = 256;
 
