@@ -293,7 +293,7 @@ export class Session {
    * has much to write already, so that heartbeats and small calls do not wait behind large messages.
    */
   transmit(now: number, bulk: boolean): EncodedPacket | undefined {
-    if (this.#control.length > 0) return this.#transmitControl();
+    if (this.#control.length > 0 && (bulk || this.#control.some(isUrgent))) return this.#transmitControl();
     if (this.#state !== "open") return undefined;
     const again = this.#outbox.takeUnwritten(now);
     if (again !== undefined) {
@@ -302,7 +302,8 @@ export class Session {
     }
     const packet = this.#transmitCalls(now, bulk);
     if (packet !== undefined) return packet;
-    if (this.#inbox.owesMuch || now >= this.#inbox.dueAt) {
+    // What the other side can ask for without end waits while the link is full, or a peer that never reads fills it.
+    if ((bulk && this.#inbox.owesMuch) || now >= this.#inbox.dueAt) {
       this.#inbox.acknowledged();
       return this.#encoder.finish(0, this.#inbox.received);
     }
@@ -497,6 +498,11 @@ const FRAME_OVERHEAD = 16;
 const MAX_OUTBOX_FACTOR = 2;
 /** A packet that is not flushed early holds this many frames at most. */
 const MAX_BATCH_FRAMES = 256;
+
+/** Whether a control frame goes out though the link is full. A pong says that this side lives; so do the bytes before it. */
+function isUrgent(frame: ControlFrame): boolean {
+  return frame.kind !== "pong";
+}
 
 function payloadLength(frame: CallFrame): number {
   return frame.kind === "open" || frame.kind === "data" || frame.kind === "end"

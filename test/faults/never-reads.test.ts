@@ -1,0 +1,96 @@
+// What is written to a link that never drains is bounded, whatever the other side asks for.
+import { describe, expect, test } from "vitest";
+import { Driver } from "../../src/driver/driver.js";
+import type { Link } from "../../src/driver/link.js";
+import { Timers } from "../../src/driver/timers.js";
+import { Peer } from "../../src/rpc/peer.js";
+import { resolveSettings } from "../../src/session/settings.js";
+import { PacketEncoder } from "../../src/wire/encode.js";
+import { frames, packet } from "../support/frames.js";
+
+/** What a message that is not sent costs in memory beside its bytes, about. */
+const MESSAGE_COST = 100;
+
+/** A server's side of a link whose other end never reads: nothing that is written ever leaves. */
+function stuckServer() {
+  const now = 0;
+  let written = 0;
+  const deferred: (() => void)[] = [];
+  const timers = new Timers(() => now);
+  const peer = new Peer({
+    role: "server",
+    settings: resolveSettings({}),
+    clock: () => now,
+    encoder: new PacketEncoder(),
+    routes: new Map(),
+    callInterceptors: [],
+    handlerInterceptors: [],
+    onHandlerError: () => undefined,
+    maxWaitingCalls: 0,
+    maxWaitMs: 0,
+    whyNotOpen: () => "",
+    id: new Uint8Array(16),
+    epoch: new Uint8Array(16),
+    events: {
+      onOpen: () => undefined,
+      onLost: () => undefined,
+      onGoAway: () => undefined,
+      onCut: (_code, reason) => {
+        throw new Error(reason);
+      },
+      onWake: (full) => driver.wake(full),
+      onDeadline: () => undefined,
+    },
+  });
+  const driver = new Driver(peer, timers, (flush) => deferred.push(flush));
+  const link: Link = {
+    get bufferedBytes() {
+      return written;
+    },
+    send: ({ bytes }) => {
+      written += bytes + MESSAGE_COST;
+    },
+    cork: () => undefined,
+    uncork: () => undefined,
+    close: () => undefined,
+  };
+  driver.setLink(link);
+  peer.accept(frames.hello(), false, now);
+  return {
+    get written() {
+      return written;
+    },
+    /** One turn of the event loop. */
+    turn(...messages: Uint8Array[]) {
+      for (const message of messages) driver.receive(message);
+      for (const flush of deferred.splice(0)) flush();
+    },
+    drain() {
+      written = 0;
+      driver.flush();
+    },
+    dispose: () => driver.dispose(),
+  };
+}
+
+describe("a link that never drains", () => {
+  test("gets no more answers to pings once it is full, and the newest when it has drained", () => {
+    const server = stuckServer();
+    for (let id = 1; id <= 20_000; id++) server.turn(packet(0, frames.ping({ id })));
+    expect(server.written).toBeLessThan(256 * 1024);
+    server.drain();
+    expect(server.written).toBeGreaterThan(0);
+    server.dispose();
+  });
+
+  test("gets no more acknowledgements once it is full", () => {
+    const server = stuckServer();
+    server.turn(packet(1, frames.open({ end: false, payload: undefined })));
+    // Frames of a call that was refused: nobody answers them.
+    for (let seq = 2; seq <= 400_000; seq++) server.turn(packet(seq, frames.credit()));
+    expect(server.written).toBeLessThan(256 * 1024);
+    server.drain();
+    expect(server.written).toBeGreaterThan(0);
+    server.dispose();
+  });
+});
