@@ -120,7 +120,6 @@ test("messages to a server", async ({ annotate }) => {
     expect([1000, 1002, 1005, 1006, 1007, 1009, 3000, 4400], `seed ${seed}`).toContain(code);
   };
   for (let wave = 0; wave < 60; wave++) await Promise.all(Array.from({ length: 25 }, one));
-  expect(server.sessions.size).toBeLessThanOrEqual(MAX_DETACHED);
   await annotate([...codes].map(([code, times]) => `${code}: ${times}`).join(", "));
   // The fuzz reaches the decoder, the session and the calls.
   expect(codes.get(1002)).toBeGreaterThan(0);
