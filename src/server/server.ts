@@ -145,7 +145,7 @@ class HawserServer implements Server {
       this.#draining = true;
       for (const session of this.sessions) session.goAway("the server is going away", spreadMs);
       const until = this.#timers.clock() + timeoutMs;
-      while (this.#timers.clock() < until && this.#callsInFlight() > 0) {
+      while (this.#timers.clock() < until && ![...this.sessions].every((session) => session.isDone)) {
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       }
     }
@@ -193,15 +193,9 @@ class HawserServer implements Server {
     if (listener !== undefined) server.off("upgrade", listener);
     this.#attached.delete(server);
   }
-
-  #callsInFlight(): number {
-    let calls = 0;
-    for (const session of this.sessions) calls += session.callsInFlight;
-    return calls;
-  }
 }
 
-/** A drain asks this often whether calls are still in flight. */
+/** A drain asks this often whether all clients are done. */
 const DRAIN_POLL_MS = 20;
 
 function checkPath(path: string = DEFAULT_PATH): string {

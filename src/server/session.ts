@@ -145,8 +145,14 @@ export class LiveSession implements ServerSession, TimerItem {
 
   /** Announces a close and asks the client to come back after a random part of this time. */
   goAway(reason: string, afterMs: number): void {
-    this.#peer.session.goAway({ code: CloseCode.goingAway, reason, reconnect: true, afterMs });
-    this.#driver.flush();
+    const { timers } = this.#owner;
+    const frame = { code: CloseCode.goingAway, reason, reconnect: true, afterMs };
+    this.#peer.session.goAway(frame, timers.clock());
+  }
+
+  /** Whether nothing is lost by closing now: the client knows, and its calls are done; or it has no link. */
+  get isDone(): boolean {
+    return !this.connected || (this.#peer.session.goAwayHeard && this.callsInFlight === 0);
   }
 
   close(code: number = CloseCode.policy, reason = "closed by the server"): void {

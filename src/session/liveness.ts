@@ -43,9 +43,19 @@ export class Liveness {
   /** The number of a ping to send now, or `undefined` when it is not time. */
   ping(now: number): number | undefined {
     if (this.#questionedAt >= 0 || now < this.#heardAt + this.#intervalMs) return undefined;
+    return this.question(now);
+  }
+
+  /** The number of a ping to send now, whatever the time. */
+  question(now: number): number {
     this.#questionedAt = now;
     this.#measuredFrom = now;
     return ++this.#pingId;
+  }
+
+  /** Whether the last ping is still to be answered. */
+  get isUnanswered(): boolean {
+    return this.#measuredFrom >= 0;
   }
 
   /** A pong arrived. */

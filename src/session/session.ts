@@ -281,9 +281,19 @@ export class Session {
     if (this.#state === "open" && !this.#transmitting) this.#host.onWake(false);
   }
 
-  /** Announces that the link will be closed. */
-  goAway(frame: Omit<GoAwayFrame, "kind">): void {
-    if (this.#state === "open") this.#sendControl({ kind: "goAway", ...frame });
+  /**
+   * Announces that the link will be closed, and pings: once {@link Session.goAwayHeard}, nothing is on its way that the
+   * other side sent without knowing of it.
+   */
+  goAway(frame: Omit<GoAwayFrame, "kind">, now: number): void {
+    if (this.#state !== "open") return;
+    this.#sendControl({ kind: "goAway", ...frame });
+    this.#sendControl({ kind: "ping", id: this.#liveness.question(now) });
+  }
+
+  /** Whether the other side has answered since {@link Session.goAway}, or has no link to do so. */
+  get goAwayHeard(): boolean {
+    return this.#state !== "open" || !this.#liveness.isUnanswered;
   }
 
   // ---- output -------------------------------------------------------------------------------------------------
