@@ -56,7 +56,7 @@ class Connector implements Connection {
     this.#url = url;
     this.#settings = settings;
     this.#platform = platform;
-    this.#timers = new Timers(platform.clock);
+    this.#timers = new Timers(platform.clock, platform.schedule);
     this.#peer = new Peer({
       role: "client",
       settings: settings.session,

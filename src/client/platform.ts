@@ -1,5 +1,6 @@
 import type { Clock, Random } from "../base/clock.js";
 import type { Link, LinkEvents } from "../driver/link.js";
+import type { Schedule } from "../driver/timers.js";
 
 /** Why a link could not be opened. */
 export interface DialFailure {
@@ -18,6 +19,8 @@ export interface Dial {
 export interface Platform {
   readonly clock: Clock;
   readonly random: Random;
+  /** Default: `setTimeout`. */
+  readonly schedule?: Schedule;
   /** Memory for packets; the content does not matter. */
   readonly allocate: (bytes: number) => Uint8Array;
   /** Calls a function at the end of this turn of the event loop. */

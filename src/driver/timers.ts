@@ -10,15 +10,26 @@ export interface TimerItem extends HeapItem {
 /** setTimeout takes no longer time than this (2^31 - 1 ms). */
 const MAX_TIMEOUT_MS = 2_147_483_647;
 
+/** Calls a function after a delay in milliseconds; returns how to call that off. */
+export type Schedule = (task: () => void, delayMs: number) => () => void;
+
+const platformSchedule: Schedule = (task, delayMs) => {
+  const handle = setTimeout(task, delayMs);
+  return () => clearTimeout(handle);
+};
+
 /** One platform timer for any number of items: connections, sessions, and what they wait for. */
 export class Timers {
   readonly clock: Clock;
   readonly #heap = new DeadlineHeap<TimerItem>();
-  #handle: ReturnType<typeof setTimeout> | undefined;
+  readonly #schedule: Schedule;
+  #cancel: (() => void) | undefined;
   #armedFor: number = Number.POSITIVE_INFINITY;
 
-  constructor(clock: Clock) {
+  /** @param schedule Default: `setTimeout`; tests hand in that of a virtual clock. */
+  constructor(clock: Clock, schedule: Schedule = platformSchedule) {
     this.clock = clock;
+    this.#schedule = schedule;
   }
 
   /** Number of items that wait. */
@@ -49,8 +60,8 @@ export class Timers {
     this.#armedFor = next;
     // Rounded up, so that what is due is due when the timer fires.
     const delay = Math.min(Math.max(0, Math.ceil(next - this.clock())), MAX_TIMEOUT_MS);
-    this.#handle = setTimeout(() => {
-      this.#handle = undefined;
+    this.#cancel = this.#schedule(() => {
+      this.#cancel = undefined;
       this.#armedFor = Number.POSITIVE_INFINITY;
       const now = this.clock();
       for (let item = this.#heap.takeDue(now); item !== undefined; item = this.#heap.takeDue(now))
@@ -60,8 +71,8 @@ export class Timers {
   }
 
   #disarm(): void {
-    if (this.#handle !== undefined) clearTimeout(this.#handle);
-    this.#handle = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
     this.#armedFor = Number.POSITIVE_INFINITY;
   }
 }

@@ -1,22 +1,22 @@
-import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
 import { CloseCode } from "../base/close.js";
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
-import type { Link } from "../driver/link.js";
+import type { Link, LinkEvents } from "../driver/link.js";
 import type { TimerItem } from "../driver/timers.js";
-import { wsLink } from "../driver/ws-link.js";
 import type { Identity } from "../rpc/context.js";
 import { PROTOCOL_VERSION } from "../session/session.js";
 import { decodePacket } from "../wire/decode.js";
 import { WireError } from "../wire/error.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
+import type { AuthRequest } from "./options.js";
 import type { LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 
 /** A Hello, credentials and all, is not larger than this. */
 const MAX_HELLO_BYTES = 32 * 1024;
+
+/** What is known of the request that a link came from. */
+export type GreetingRequest = Omit<AuthRequest, "credentials">;
 
 /** A link that has come in: awaits its Hello, authenticates, and hands it to its session. */
 export class Greeting implements TimerItem {
@@ -25,13 +25,14 @@ export class Greeting implements TimerItem {
   /** Settles when the link is gone, whatever became of it. */
   readonly closed: Promise<void>;
   readonly #sessions: Sessions;
-  readonly #request: IncomingMessage;
+  readonly #request: GreetingRequest;
   readonly #link: Link;
   #session: LiveSession | undefined;
   #greeted = false;
   #gone = false;
 
-  constructor(sessions: Sessions, ws: WebSocket, socket: Duplex, request: IncomingMessage) {
+  /** @param open makes the link; it must not call the events before it has returned. */
+  constructor(sessions: Sessions, open: (events: LinkEvents) => Link, request: GreetingRequest) {
     this.#sessions = sessions;
     this.#request = request;
     let closed: () => void = () => undefined;
@@ -39,7 +40,7 @@ export class Greeting implements TimerItem {
       closed = resolve;
     });
     const { timers, settings } = sessions;
-    this.#link = wsLink(ws, socket, {
+    this.#link = open({
       onMessage: (bytes) => this.#onMessage(bytes),
       onText: () => {
         if (this.#session === undefined)
@@ -98,14 +99,7 @@ export class Greeting implements TimerItem {
   async #authenticate(hello: HelloFrame): Promise<Identity | undefined> {
     const { authenticate } = this.#sessions.settings;
     if (authenticate === undefined) return undefined;
-    const { headers, url = "", socket } = this.#request;
-    const { remoteAddress } = socket;
-    const identity: unknown = await authenticate({
-      credentials: hello.credentials,
-      headers,
-      url,
-      remoteAddress,
-    });
+    const identity: unknown = await authenticate({ credentials: hello.credentials, ...this.#request });
     if (!isIdentity(identity))
       throw new TypeError("authenticate() must return an identity with an id that is a string, or throw");
     return identity;

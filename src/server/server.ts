@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import { checkDuration, checkKeys } from "../base/check.js";
 import { CloseCode } from "../base/close.js";
 import { Timers } from "../driver/timers.js";
+import { wsLink } from "../driver/ws-link.js";
 import { Greeting } from "./greeting.js";
 import { resolveServerOptions, type ServerOptions, type ServerSettings } from "./options.js";
 import type { ServerSession } from "./session.js";
@@ -182,7 +183,13 @@ class HawserServer implements Server {
     if (this.#draining || this.#closing !== undefined)
       return refuseUpgrade(socket, 503, "the server is going away");
     this.#upgrader.upgrade(request, socket, head, (ws) => {
-      const greeting = new Greeting(this.sessions, ws, socket, request);
+      const { headers, url = "" } = request;
+      const { remoteAddress } = request.socket;
+      const greeting = new Greeting(this.sessions, (events) => wsLink(ws, socket, events), {
+        headers,
+        url,
+        remoteAddress,
+      });
       this.#greetings.add(greeting);
       void greeting.closed.then(() => this.#greetings.delete(greeting));
     });

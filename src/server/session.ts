@@ -22,6 +22,8 @@ export interface ServerSession {
   readonly rtt: number | undefined;
   /** Calls of both directions that have no outcome yet. */
   readonly callsInFlight: number;
+  /** Bytes kept for resending; at most `outboxBytes` and one packet. */
+  readonly bufferedBytes: number;
   /** Calls services that the client serves: `createClient(Service, session.peer)`. */
   readonly peer: Transport;
   /** Ends the session: its calls fail, and the link is closed with this code and reason. Default 1008. */
@@ -96,6 +98,10 @@ export class LiveSession implements ServerSession, TimerItem {
 
   get callsInFlight(): number {
     return this.#peer.calls.size;
+  }
+
+  get bufferedBytes(): number {
+    return this.#peer.session.bufferedBytes;
   }
 
   get peer(): Transport {
