@@ -257,7 +257,7 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
           0,
         ),
         single(
-          "GoAway: come back elsewhere, in 1.5 seconds.",
+          "GoAway: come back, within 1.5 seconds.",
           { kind: "goAway", code: 1001, reason: "draining", reconnect: true, afterMs: 1_500 },
           0,
         ),
@@ -474,7 +474,7 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
         ["client", "Acknowledges. The server closes with 1001.", []],
         [
           "client",
-          "On a new link, 1.5 seconds later: resumes.",
+          "On a new link, within 1.5 seconds: resumes.",
           [hello({ mode: 2, session, epoch, received: 1, limits: clientLimits })],
           { ack: 0 },
         ],
