@@ -1,7 +1,7 @@
 // Fails when proto/ breaks what was published before. What that is: the newest release tag, and the state from
 // which this work began (see `branchPoint`). Uncommitted changes are part of what is checked.
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -50,8 +50,10 @@ function check({ commit, name }: Baseline): boolean {
   try {
     const archive = execFileSync("git", ["archive", "--format=tar", commit, "proto"]);
     execFileSync("tar", ["-x", "-C", scratch], { input: archive });
-    copyFileSync("buf.yaml", join(scratch, "buf.yaml"));
-    return spawnSync("buf", ["breaking", "--against", scratch], { stdio: "inherit" }).status === 0;
+    return (
+      spawnSync("buf", ["breaking", "proto", "--against", join(scratch, "proto")], { stdio: "inherit" })
+        .status === 0
+    );
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
