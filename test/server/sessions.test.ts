@@ -1,7 +1,4 @@
-import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import express from "express";
-import { fastify } from "fastify";
+import { createServer as createHttpServer } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { Code, type Connection, connect, createClient } from "../../src/client/index.js";
