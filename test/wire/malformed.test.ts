@@ -171,14 +171,12 @@ describe("malformed bytes", () => {
       span(0x1a, repeat(bytes("0a00"), 1 << 19)),
       span(0x1a, repeat(bytes("0a022200"), 60_000)),
     ]) {
-      const before = performance.now();
+      // Quadratic time would show as a test that does not end.
       try {
         decodePacket(input);
       } catch (error) {
         expect(error).toBeInstanceOf(WireError);
       }
-      // Far above what it takes and far below what quadratic time would be.
-      expect(performance.now() - before).toBeLessThan(5_000);
     }
   });
 });
