@@ -1,11 +1,10 @@
-import { BenchService } from "../../gen/hawser/bench/v1/bench_pb.js";
+import { BenchService, type EchoResponse } from "../../gen/hawser/bench/v1/bench_pb.js";
 import { connect, createClient } from "../client/index.js";
 import { createServer } from "../server/index.js";
-import { type Contender, makeBody, NAME } from "./contender.js";
+import { type Contender, echoInLoops, makeBody, NAME } from "./contender.js";
 
 /** Hawser itself, as its users run it: default options, generated service, no special code. */
 export const hawser: Contender = {
-  name: "hawser",
   async serve() {
     const server = createServer({
       routes: (router) =>
@@ -25,8 +24,10 @@ export const hawser: Contender = {
     const client = createClient(BenchService, connection);
     const body = makeBody(bodyBytes);
     let id = 0n;
+    const call = () => client.echo({ id: ++id, name: NAME, body });
+    const accept = (answer: EchoResponse) => answer.body.length === bodyBytes;
     return {
-      echo: () => client.echo({ id: ++id, name: NAME, body }),
+      echo: (calls, depth, times) => echoInLoops(call, accept, calls, depth, times),
       async push(count) {
         let received = 0;
         for await (const message of client.push({ count, id: 1n, name: NAME, body })) {

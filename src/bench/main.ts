@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { table } from "table";
+import { CONTENDERS } from "./contenders.js";
 import { measure, median, type Sample } from "./run.js";
 import { type Scenario, scenarios } from "./scenarios.js";
 
-const CONTENDERS = ["raw ws", "hawser"] as const;
+const NAMES = [...CONTENDERS.keys()];
+const [BASELINE = ""] = NAMES;
 
 const HELP = `npm run bench -- [options]
 
@@ -16,7 +18,7 @@ const HELP = `npm run bench -- [options]
   --quick         a tenth of the calls: for a look, not for a figure
   --scenario TEXT only the scenarios whose name contains this
   --json FILE     writes all samples as JSON
-  --profile DIR   writes CPU profiles of every process into this folder
+  --profile DIR   writes a CPU profile of every process into this folder, of the last round
   --help          this text`;
 
 interface Row {
@@ -56,19 +58,22 @@ async function measureAll(
 ) {
   const rows: Row[] = [];
   for (const scenario of chosen) {
-    const samples: Record<string, Sample[]> = Object.fromEntries(CONTENDERS.map((name) => [name, []]));
+    const samples: Record<string, Sample[]> = Object.fromEntries(NAMES.map((name) => [name, []]));
     for (let round = 1; round <= rounds; round++) {
-      for (const name of CONTENDERS) {
-        process.stderr.write(`\r${scenario.name}: round ${round} of ${rounds}, ${name}          `);
-        samples[name]?.push(
-          await measure(script, name, scenario, profile === undefined ? undefined : { folder: profile }),
-        );
+      for (const name of NAMES) {
+        progress(`${scenario.name}: round ${round} of ${rounds}, ${name}`);
+        samples[name]?.push(await measure(script, name, scenario, profile));
       }
     }
     rows.push({ scenario: scenario.name, unit: scenario.unit, aim: scenario.aim, samples });
   }
-  process.stderr.write(`\r${" ".repeat(79)}\r`);
+  progress("");
   return rows;
+}
+
+/** Says on a terminal what is under way, always on the same line. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text.padEnd(79)}\r`);
 }
 
 /** Medians of all contenders, and their ratio to the first. */
@@ -86,8 +91,8 @@ function print(rows: readonly Row[]): void {
   const cells = rows.flatMap(({ scenario, unit, aim, samples }) => {
     const middle = (name: string, key: keyof Sample) =>
       median((samples[name] ?? []).map((sample) => sample[key]));
-    return CONTENDERS.map((name, index) => {
-      const ratio = (key: keyof Sample) => (middle(name, key) / middle(CONTENDERS[0], key)).toFixed(2);
+    return NAMES.map((name, index) => {
+      const ratio = (key: keyof Sample) => (middle(name, key) / middle(BASELINE, key)).toFixed(2);
       const value = middle(name, "value");
       return [
         index === 0 ? scenario : "",
@@ -107,8 +112,7 @@ function print(rows: readonly Row[]): void {
   console.log(
     table([header, ...cells], {
       columns: Object.fromEntries([2, 3, 4, 5, 6].map((index) => [index, { alignment: "right" as const }])),
-      drawHorizontalLine: (index, count) =>
-        index <= 1 || index === count || (index - 1) % CONTENDERS.length === 0,
+      drawHorizontalLine: (index, count) => index <= 1 || index === count || (index - 1) % NAMES.length === 0,
     }),
   );
 }
@@ -133,11 +137,12 @@ if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true 
 mkdirSync(".tmp", { recursive: true });
 const folder = mkdtempSync(join(".tmp", "bench-"));
 try {
-  const script = join(folder, "process.mjs");
+  const script = join(folder, "process.js");
   await build({
     entryPoints: [join(import.meta.dirname, "process.ts")],
-    outfile: script,
+    outdir: folder,
     bundle: true,
+    splitting: true,
     platform: "node",
     format: "esm",
     target: "es2023",

@@ -1,10 +1,6 @@
 // One end of a contender in a process of its own; `run.ts` starts two of these and talks to them.
 import type { Contender } from "./contender.js";
-import { hawser } from "./hawser.js";
-import { rawWs } from "./raw-ws.js";
-
-/** All contenders, by name. */
-export const CONTENDERS: readonly Contender[] = [rawWs, hawser];
+import { CONTENDERS } from "./contenders.js";
 
 /** What a client process is asked to do. */
 export type Task =
@@ -21,12 +17,11 @@ export interface Outcome {
   readonly p50Us: number | undefined;
 }
 
-const [, , role, name, port, bodyBytes] = process.argv;
-const contender = CONTENDERS.find((candidate) => candidate.name === name);
-if (contender !== undefined) {
-  if (role === "server") await serve(contender);
-  else await connect(contender);
-}
+const [, , role, name = "", port, bodyBytes] = process.argv;
+const contender = await CONTENDERS.get(name)?.();
+if (contender === undefined) throw new Error(`no contender is called "${name}"`);
+if (role === "server") await serve(contender);
+else await connect(contender);
 
 async function serve(contender: Contender): Promise<void> {
   const server = await contender.serve();
@@ -45,7 +40,7 @@ async function connect(contender: Contender): Promise<void> {
     const start = performance.now();
     const times = task.kind === "echo" && task.depth === 1 ? new Float64Array(task.calls) : undefined;
     const work =
-      task.kind === "echo" ? echoAll(task.calls, task.depth, client.echo, times) : client.push(task.messages);
+      task.kind === "echo" ? client.echo(task.calls, task.depth, times) : client.push(task.messages);
     work.then(
       () => {
         const ms = performance.now() - start;
@@ -61,22 +56,4 @@ async function connect(contender: Contender): Promise<void> {
   });
   process.on("disconnect", () => void client.close().then(() => process.exit(0)));
   process.send?.({ ready: true });
-}
-
-async function echoAll(
-  calls: number,
-  depth: number,
-  echo: () => Promise<unknown>,
-  times: Float64Array | undefined,
-) {
-  let started = 0;
-  const worker = async () => {
-    while (started < calls) {
-      const index = started++;
-      const start = times === undefined ? 0 : performance.now();
-      await echo();
-      if (times !== undefined) times[index] = performance.now() - start;
-    }
-  };
-  await Promise.all(Array.from({ length: depth }, worker));
 }

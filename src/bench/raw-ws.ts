@@ -7,11 +7,11 @@ import { type Contender, makeBody, NAME } from "./contender.js";
 const PUSH_MARK_BYTES = 1024 * 1024;
 
 /**
- * `ws` with nothing on top: the message is a buffer made once, the server sends back what it gets, and answers are told
- * apart by their order alone. What a protocol on top of `ws` can at best reach without batching.
+ * `ws` with nothing on top: the message is a buffer made once, the server sends back what it gets, the client sends the
+ * next one when an answer comes, without promises, and answers are told apart by their order alone. What a protocol on
+ * top of `ws` can at best reach without batching.
  */
 export const rawWs: Contender = {
-  name: "raw ws",
   async serve() {
     const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false });
     server.on("connection", (socket) => {
@@ -43,30 +43,33 @@ export const rawWs: Contender = {
         create(EchoRequestSchema, { id: 1n, name: NAME, body: makeBody(bodyBytes) }),
       ),
     );
-    const waiting: (() => void)[] = [];
-    let head = 0;
-    let onPushed: (() => void) | undefined;
-    socket.on("message", () => {
-      if (onPushed !== undefined) return onPushed();
-      waiting[head++]?.();
-      if (head === waiting.length) {
-        waiting.length = 0;
-        head = 0;
-      }
-    });
+    let onMessage: () => void = () => undefined;
+    socket.on("message", () => onMessage());
     return {
-      echo: () =>
+      echo: (calls, depth, times) =>
         new Promise<void>((resolve) => {
-          waiting.push(resolve);
-          socket.send(message);
+          const starts = times === undefined ? undefined : new Float64Array(calls);
+          let sent = 0;
+          let received = 0;
+          const send = () => {
+            if (starts !== undefined) starts[sent] = performance.now();
+            sent++;
+            socket.send(message);
+          };
+          onMessage = () => {
+            if (starts !== undefined && times !== undefined)
+              times[received] = performance.now() - (starts[received] as number);
+            received++;
+            if (sent < calls) send();
+            else if (received === calls) resolve();
+          };
+          while (sent < depth && sent < calls) send();
         }),
       push: (count) =>
         new Promise<void>((resolve) => {
           let received = 0;
-          onPushed = () => {
-            if (++received < count) return;
-            onPushed = undefined;
-            resolve();
+          onMessage = () => {
+            if (++received === count) resolve();
           };
           socket.send(JSON.stringify({ count, bytes: message.length }));
         }),

@@ -11,27 +11,36 @@ export interface Sample {
   readonly clientCpuUs: number;
 }
 
-/** Where profiles go, if any are wanted. */
-export interface ProfileOptions {
-  readonly folder: string;
-}
+/** A process that has not answered after this many milliseconds will not answer any more. */
+const ANSWER_TIMEOUT_MS = 120_000;
 
-/** Measures a contender once: server and client in processes of their own, one connection. */
+/**
+ * Measures a contender once: server and client in processes of their own, one connection.
+ *
+ * @param script The bundle of `process.ts`.
+ * @param profileFolder Where both processes leave a CPU profile, if that is wanted.
+ * @throws Error when a process ends or does not answer.
+ */
 export async function measure(
   script: string,
   contender: string,
   scenario: Scenario,
-  profile: ProfileOptions | undefined,
+  profileFolder: string | undefined,
 ): Promise<Sample> {
-  const server = start(script, ["server", contender], profile, `server-${contender}`);
+  const profile = (role: string) =>
+    profileFolder === undefined
+      ? []
+      : [
+          "--cpu-prof",
+          `--cpu-prof-dir=${profileFolder}`,
+          `--cpu-prof-name=${slug(contender, role, scenario.name)}`,
+        ];
+  const server = fork(script, ["server", contender], { execArgv: profile("server") });
   try {
     const { port } = await next<{ port: number }>(server);
-    const client = start(
-      script,
-      ["client", contender, String(port), String(scenario.bodyBytes)],
-      profile,
-      `client-${contender}`,
-    );
+    const client = fork(script, ["client", contender, String(port), String(scenario.bodyBytes)], {
+      execArgv: profile("client"),
+    });
     try {
       await next(client);
       await work(client, scenario.warmUp);
@@ -61,32 +70,36 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-function start(
-  script: string,
-  args: string[],
-  profile: ProfileOptions | undefined,
-  name: string,
-): ChildProcess {
-  const execArgv =
-    profile === undefined
-      ? []
-      : [
-          "--cpu-prof",
-          `--cpu-prof-dir=${profile.folder}`,
-          `--cpu-prof-name=${name.replaceAll(" ", "-")}.cpuprofile`,
-        ];
-  return fork(script, args, { execArgv });
+/** Name of a profile's file, as in `hawser-server-unary-1-in-flight-32-b.cpuprofile`. */
+function slug(...words: string[]): string {
+  return `${words
+    .join(" ")
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")}.cpuprofile`;
 }
 
 function next<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onExit = (code: number | null) =>
-      reject(new Error(`a process of the benchmark ended with ${code}`));
-    child.once("exit", onExit);
-    child.once("message", (message) => {
+    const settle = () => {
+      clearTimeout(timer);
       child.off("exit", onExit);
+      child.off("message", onMessage);
+    };
+    const onExit = (code: number | null, signal: string | null) => {
+      settle();
+      reject(new Error(`a process of the benchmark ended with ${code ?? signal}`));
+    };
+    const onMessage = (message: unknown) => {
+      settle();
       resolve(message as T);
-    });
+    };
+    const timer = setTimeout(() => {
+      settle();
+      child.kill("SIGKILL");
+      reject(new Error(`a process of the benchmark did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`));
+    }, ANSWER_TIMEOUT_MS);
+    child.once("exit", onExit);
+    child.once("message", onMessage);
   });
 }
 

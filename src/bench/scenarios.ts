@@ -34,6 +34,14 @@ export function scenarios(scale: number): readonly Scenario[] {
       aim: "",
     },
     {
+      name: "unary, 8 in flight, 32 B",
+      bodyBytes: 32,
+      warmUp: echo(40_000, 8),
+      task: echo(scale * 200_000, 8),
+      unit: "calls/s",
+      aim: "",
+    },
+    {
       name: "unary, 1 in flight, 32 B",
       bodyBytes: 32,
       warmUp: echo(10_000, 1),

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -32,9 +32,22 @@ describe("the benchmark harness", () => {
     }
   });
 
+  it("leaves a CPU profile of every process", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hawser-bench-"));
+    folders.push(folder);
+    await bench("--quick", "--rounds", "1", "--scenario", "1 in flight", "--profile", folder);
+    expect(readdirSync(folder).sort()).toEqual([
+      "hawser-client-unary-1-in-flight-32-b.cpuprofile",
+      "hawser-server-unary-1-in-flight-32-b.cpuprofile",
+      "raw-ws-client-unary-1-in-flight-32-b.cpuprofile",
+      "raw-ws-server-unary-1-in-flight-32-b.cpuprofile",
+    ]);
+  });
+
   it.each([
     [["--bogus"], "Unknown option '--bogus'"],
     [["--rounds", "none"], "--rounds must be a whole number from 1 up, not none"],
+    [["extra"], "Unexpected argument 'extra'"],
     [["--scenario", "nothing like it"], 'no scenario contains "nothing like it"'],
   ])("says what is wrong with %j", async (args, message) => {
     await expect(bench(...args)).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
