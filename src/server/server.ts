@@ -117,6 +117,7 @@ class HawserServer implements Server {
       http.listen(
         { port: options.port, ...(options.host === undefined ? {} : { host: options.host }) },
         () => {
+          if (this.#closing !== undefined) return reject(new Error("the server is closed"));
           const { port } = http.address() as AddressInfo;
           resolve({ port, url: `ws://localhost:${port}${path}` });
         },
@@ -170,9 +171,15 @@ class HawserServer implements Server {
     for (const server of [...this.#attached.keys()]) this.#detach(server);
     const own = this.#own;
     const stopped = new Promise<void>((resolve) => {
-      if (own === undefined || !own.listening) return resolve();
-      own.close(() => resolve());
-      own.closeIdleConnections();
+      if (own === undefined) return resolve();
+      const stop = () => {
+        own.close(() => resolve());
+        own.closeIdleConnections();
+      };
+      if (own.listening) return stop();
+      // It is still on its way to listen.
+      own.once("listening", stop);
+      own.once("error", () => resolve());
     });
     await Promise.all(gone);
     own?.closeAllConnections();
