@@ -13,7 +13,7 @@ import type { Answerer, AnsweringCall, EndRefusal } from "./call-table.js";
 import { applyInterceptors } from "./caller.js";
 import type { Calls } from "./calls.js";
 import { CallContext, type ContextCall, type SessionInfo } from "./context.js";
-import { headerBytes, toWireHeaders } from "./metadata.js";
+import { ENTRY_BYTES, headerBytes, toWireHeaders } from "./metadata.js";
 import { decodeMessage, encodeMessage } from "./payload.js";
 import type { AnyInput, Route, RouteTable } from "./router.js";
 import { MessageReader, type Pump, pumpMessages } from "./streams.js";
@@ -360,7 +360,7 @@ function truncate(message: string): string {
 function detailBytes(frame: EndFrame): number {
   let bytes = 0;
   if (frame.details !== undefined)
-    for (const detail of frame.details) bytes += detail.type.length + detail.value.length;
+    for (const detail of frame.details) bytes += detail.type.length + detail.value.length + ENTRY_BYTES;
   return bytes;
 }
 

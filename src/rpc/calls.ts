@@ -399,9 +399,12 @@ export class Calls implements Opener {
   }
 
   #onEnd(call: CallingCall, frame: EndFrame): void {
+    // Only an error may cut a message short.
+    if (call.receiver.incomplete && (frame.code === 0 || frame.payload !== undefined)) {
+      throw violation(`end of call ${frame.call} inside a message`);
+    }
     if (frame.payload !== undefined) {
       const fault = call.receiver.take(frame.payload, 0, true);
-      if (fault === "violation") throw violation(`end of call ${frame.call} inside a message`);
       if (fault === "tooLarge") {
         return call.fail(tooLarge(frame.payload.length, this.#init.limits.messageBytes, "unknown"));
       }

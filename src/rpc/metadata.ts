@@ -3,7 +3,7 @@ import { RpcError } from "../base/error.js";
 import type { Header } from "../wire/frame.js";
 
 /** What each entry costs beside the lengths of its name and value, as in HTTP/2 (RFC 9113 section 10.5.1). */
-const ENTRY_BYTES = 32;
+export const ENTRY_BYTES = 32;
 
 /**
  * Metadata as it travels; `undefined` when there is none.

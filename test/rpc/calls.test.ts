@@ -15,7 +15,12 @@ import {
   RpcError,
   type ServiceImpl,
 } from "../../src/index.js";
+import type { CallSession } from "../../src/rpc/call-table.js";
+import { createCaller } from "../../src/rpc/caller.js";
+import { Calls } from "../../src/rpc/calls.js";
 import { createPair, type Pair, type PairOptions } from "../../src/testing/index.js";
+import type { EndFrame } from "../../src/wire/frame.js";
+import { DEFAULT_LIMITS } from "../../src/wire/limits.js";
 
 type Handlers = Partial<ServiceImpl<typeof EchoService>>;
 
@@ -544,5 +549,57 @@ describe("the other direction", () => {
     expect((await settle(pair, client.echo({}))).name).toBe("server");
     await pair.clock.advance(1_000);
     expect(breaks.filter((code) => code === CloseCode.protocolError)).toEqual([]);
+  });
+});
+
+describe("an End inside a message", () => {
+  const settings = { clock: () => 0, limits: DEFAULT_LIMITS, maxWaitingCalls: 10, maxWaitMs: 1_000 };
+  const end: EndFrame = {
+    kind: "end",
+    call: 1,
+    code: 0,
+    message: "",
+    details: undefined,
+    headers: undefined,
+    trailers: undefined,
+    refused: false,
+    payload: undefined,
+  };
+
+  /** A call of this side, of whose response 8 bytes of 20 have arrived. */
+  function halfAnswered() {
+    const session: CallSession = {
+      state: "open",
+      writable: true,
+      peerLimits: DEFAULT_LIMITS,
+      send: () => undefined,
+      wake: () => undefined,
+    };
+    const answerer = { answer: () => expect.fail("nobody calls") };
+    const calls = new Calls(
+      { ...settings, role: "client", answerer, whyNotOpen: () => "", onDeadline: () => undefined },
+      session,
+    );
+    const call = createCaller(calls, []).unary(EchoService.method.echo, {}, undefined);
+    call.catch(() => undefined);
+    const payload = new Uint8Array(8);
+    calls.onFrame({ kind: "data", call: 1, end: false, size: 20, headers: undefined, payload });
+    return { calls, call };
+  }
+
+  it.each([
+    ["with a payload", { ...end, payload: new Uint8Array(12) }],
+    ["that says OK", end],
+    ["with a payload and an error", { ...end, code: 5, payload: new Uint8Array(12) }],
+  ])("%s breaks the protocol", (_what, frame) => {
+    const { calls } = halfAnswered();
+    expect(() => calls.onFrame(frame)).toThrow(/inside a message/);
+  });
+
+  it("with an error ends the call", async () => {
+    const { calls, call } = halfAnswered();
+    calls.onFrame({ ...end, code: Code.NotFound });
+    await expect(call).rejects.toMatchObject({ code: Code.NotFound, executed: "yes" });
+    expect(calls.size).toBe(0);
   });
 });
