@@ -35,6 +35,7 @@ class Connector implements Connection {
   readonly #peer: Peer;
   readonly #driver: Driver;
   readonly #listeners = new Map<keyof ConnectionEvents, Set<Listener>>();
+  readonly #dialLimit = { dueAt: 0, heapIndex: -1, expire: () => this.#dialTooLong() };
   readonly #retry = { dueAt: 0, heapIndex: -1, expire: () => this.#retryNow() };
   readonly #stopWatching: (() => void) | undefined;
 
@@ -200,22 +201,44 @@ class Connector implements Connection {
         else if (this.#state === "closed") this.#linkGone?.();
       },
     };
-    this.#dial = this.#platform.dial(
-      this.#url,
-      this.#settings.headers,
-      events,
-      (opened) => {
-        this.#dial = undefined;
-        link = opened;
-        if (!current()) return link.close(CloseCode.normal, "closed by the client");
-        this.#driver.setLink(link);
-        this.#peer.linkUp(this.#timers.clock(), token);
-        this.#driver.watch();
-      },
-      (failure) => {
-        this.#dial = undefined;
-        if (current()) this.#failed(failure.code, failure.reason);
-      },
+    const dialled = () => {
+      this.#dial = undefined;
+      this.#timers.delete(this.#dialLimit);
+    };
+    try {
+      this.#dial = this.#platform.dial(
+        this.#url,
+        this.#settings.headers,
+        events,
+        (opened) => {
+          dialled();
+          link = opened;
+          if (!current()) return link.close(CloseCode.normal, "closed by the client");
+          this.#driver.setLink(link);
+          this.#peer.linkUp(this.#timers.clock(), token);
+          this.#driver.watch();
+        },
+        (failure) => {
+          dialled();
+          if (current()) this.#failed(failure.code, failure.reason);
+        },
+      );
+    } catch (error) {
+      // The platform does not take this URL or these headers; it never will.
+      const reason = `cannot connect: ${error instanceof Error ? error.message : String(error)}`;
+      this.#finish(CloseCode.abnormal, reason, new RpcError(reason, Code.FailedPrecondition));
+      return;
+    }
+    const { handshakeTimeoutMs } = this.#settings.session;
+    this.#timers.atLatest(this.#dialLimit, this.#timers.clock() + handshakeTimeoutMs);
+  }
+
+  #dialTooLong(): void {
+    this.#dial?.abort();
+    this.#dial = undefined;
+    this.#failed(
+      CloseCode.handshakeTimeout,
+      `no WebSocket within ${this.#settings.session.handshakeTimeoutMs} ms`,
     );
   }
 
@@ -316,6 +339,7 @@ class Connector implements Connection {
     this.#closedError = error;
     this.#driver.dispose();
     this.#timers.delete(this.#retry);
+    this.#timers.delete(this.#dialLimit);
     this.#peer.close(error.rawMessage, error.code);
     this.#setState("closed");
     this.#emit("closed", { code, reason });

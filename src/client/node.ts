@@ -22,7 +22,6 @@ export function nodePlatform(maxPacketBytes: number): Platform {
         headers,
         perMessageDeflate: false,
         maxPayload: maxPacketBytes,
-        handshakeTimeout: 10_000,
       });
       const fail = (code: number, reason: string) => {
         if (settled) return;

@@ -15,7 +15,7 @@ export interface SessionSettings {
   readonly ackTimeoutMs: number;
   /** Longest time that an acknowledgement waits for a packet to ride on. Default 100. */
   readonly ackDelayMs: number;
-  /** Time from the link being up to the end of the handshake. Default 10,000. */
+  /** Time for a client to open a link, and then again to the end of the handshake. Default 10,000. */
   readonly handshakeTimeoutMs: number;
   /** Packets kept for resending; writers wait when this is reached. Default 4 MiB. */
   readonly outboxBytes: number;

@@ -32,5 +32,7 @@ await server.close();
 // The client would wait for a server to come back.
 await good.close();
 await forever;
+// What was closed just now is gone a turn later.
+await new Promise((resolve) => setImmediate(resolve));
 process.send?.({ left: process.getActiveResourcesInfo(), sessions: server.sessions.size });
 process.disconnect();
