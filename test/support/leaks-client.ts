@@ -4,6 +4,7 @@ import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { connect, createClient } from "../../src/client/index.js";
 import { createServer } from "../../src/server/index.js";
 import { echoRoutes } from "./echo.js";
+import { resourcesLeft } from "./resources.js";
 
 const server = createServer({
   routes: echoRoutes(),
@@ -57,7 +58,5 @@ await new Promise((resolve) => stopped.on("closed", resolve));
 await server.close();
 for (const socket of sockets) socket.destroy();
 await new Promise((resolve) => silent.close(resolve));
-// What was closed just now is gone a turn later.
-await new Promise((resolve) => setImmediate(resolve));
-process.send?.(process.getActiveResourcesInfo());
+process.send?.(await resourcesLeft());
 process.disconnect();

@@ -5,6 +5,7 @@ import { createServer } from "../../src/server/index.js";
 import { echoRoutes, exchange } from "./echo.js";
 import { frames, packet } from "./frames.js";
 import { rawConnect } from "./raw.js";
+import { resourcesLeft } from "./resources.js";
 
 const server = createServer({ routes: echoRoutes() });
 const { url } = await server.listen({ port: 0, host: "127.0.0.1" });
@@ -32,7 +33,5 @@ await server.close();
 // The client would wait for a server to come back.
 await good.close();
 await forever;
-// What was closed just now is gone a turn later.
-await new Promise((resolve) => setImmediate(resolve));
-process.send?.({ left: process.getActiveResourcesInfo(), sessions: server.sessions.size });
+process.send?.({ left: await resourcesLeft(), sessions: server.sessions.size });
 process.disconnect();
