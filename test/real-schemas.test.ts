@@ -10,9 +10,16 @@ import {
   type Message,
   type MessageInitShape,
   type MessageShape,
+  toBinary,
 } from "@bufbuild/protobuf";
 import type { GenService } from "@bufbuild/protobuf/codegenv2";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type Any as AnyMessage,
+  anyPack,
+  anyUnpack,
+  StringValueSchema,
+  timestampFromDate,
+} from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Connection, connect, createClient } from "../src/client/index.js";
 import { createServer, type Server } from "../src/server/index.js";
@@ -32,17 +39,22 @@ type Bidi = { methodKind: "bidi_streaming"; input: DescMessage; output: DescMess
 // The code is generated while the test runs, so the compiler knows only the kinds of the methods.
 type Logging = GenService<{ writeLogEntries: Unary; tailLogEntries: Bidi }>;
 type Publisher = GenService<{ publish: Unary }>;
+type Subscriber = GenService<{ streamingPull: Bidi }>;
 type ByteStream = GenService<{ read: ServerStreaming; write: ClientStreaming }>;
 
 let folder: string;
 let server: Server;
 let connection: Connection;
-let logging: { LoggingServiceV2: Logging; WriteLogEntriesRequestSchema: DescMessage };
-let pubsub: { Publisher: Publisher; PublishRequestSchema: DescMessage };
+let logging: {
+  LoggingServiceV2: Logging;
+  WriteLogEntriesRequestSchema: DescMessage;
+  TailLogEntriesResponseSchema: DescMessage;
+};
+let pubsub: { Publisher: Publisher; Subscriber: Subscriber; PublishRequestSchema: DescMessage };
 let bytestream: { ByteStream: ByteStream };
 
-/** What handlers received, to be compared with what was sent. */
-const received: Message[] = [];
+/** What the handlers of unary calls received last, by the type of the message. */
+const received = new Map<string, Message>();
 
 type Any = MessageInitShape<DescMessage>;
 const init = (fields: object): Any => fields as Any;
@@ -77,30 +89,39 @@ beforeAll(async () => {
       router
         .service(logging.LoggingServiceV2, {
           writeLogEntries(request) {
-            received.push(request);
+            received.set(request.$typeName, request);
             return {};
           },
           async *tailLogEntries(requests) {
             for await (const request of requests) {
-              for (const message of received) {
-                if (message.$typeName === "google.logging.v2.WriteLogEntriesRequest") {
-                  const entries = field(message, "entries");
-                  yield init({
-                    entries,
-                    suppressionInfo: [
-                      { reason: 1, suppressedCount: field(request, "resourceNames") ? 1 : 0 },
-                    ],
-                  });
-                }
-              }
+              const entries = logEntries(300, String(field(request, "filter")));
+              yield init({ entries, suppressionInfo: [{ reason: 1, suppressedCount: 7 }] });
             }
           },
         })
         .service(pubsub.Publisher, {
           publish(request) {
-            received.push(request);
+            received.set(request.$typeName, request);
             const messages = field(request, "messages") as unknown[];
             return init({ messageIds: messages.map((_, index) => `id-${index}`) });
+          },
+        })
+        .service(pubsub.Subscriber, {
+          // As Pub/Sub does it: the first request names the subscription, the others acknowledge.
+          async *streamingPull(requests) {
+            let sent = 0;
+            for await (const request of requests) {
+              const ackIds = field(request, "ackIds") as string[];
+              expect(ackIds).toEqual(sent === 0 ? [] : [`ack-${sent}`]);
+              sent++;
+              yield init({
+                receivedMessages: [
+                  { ackId: `ack-${sent}`, message: pubSubMessage(sent), deliveryAttempt: 1 },
+                ],
+                acknowledgeConfirmation: { ackIds },
+                subscriptionProperties: { messageOrderingEnabled: true },
+              });
+            }
           },
         })
         .service(bytestream.ByteStream, {
@@ -136,13 +157,23 @@ function pattern(offset: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => ((offset + i) * 131) & 0xff);
 }
 
+function pubSubMessage(i: number): object {
+  return {
+    data: pattern(i, 2_000),
+    attributes: { source: "test", index: String(i) },
+    messageId: `id-${i}`,
+    publishTime: timestampFromDate(new Date(1_700_000_000_000 + i)),
+    orderingKey: `key-${i % 3}`,
+  };
+}
+
 /** Log entries as services write them: every shape of payload, labels, times, nested messages. */
-function logEntries(count: number): object[] {
+function logEntries(count: number, logName: string): object[] {
   return Array.from({ length: count }, (_, i) => ({
-    logName: "projects/demo/logs/requests",
+    logName,
     resource: {
       type: "k8s_container",
-      labels: { cluster_name: "eu-1", pod_name: `api-${i % 7}`, __proto: "kept" },
+      labels: { cluster_name: "eu-1", pod_name: `api-${i % 7}` },
     },
     payload:
       i % 3 === 0
@@ -154,7 +185,7 @@ function logEntries(count: number): object[] {
             }
           : {
               case: "protoPayload",
-              value: { typeUrl: "type.googleapis.com/google.rpc.Status", value: new Uint8Array([8, 5]) },
+              value: anyPack(StringValueSchema, create(StringValueSchema, { value: `order ${i}` })),
             },
     timestamp: timestampFromDate(new Date(1_700_000_000_000 + i * 1_001)),
     severity: 100 * (1 + (i % 8)),
@@ -173,45 +204,76 @@ function logEntries(count: number): object[] {
 
 describe("services of others, generated from schemas that no one here wrote", () => {
   it("takes a unary call with hundreds of kilobytes of log entries", async () => {
-    const request = init({ entries: logEntries(1_000), labels: { batch: "1" }, partialSuccess: true });
-    await createClient(logging.LoggingServiceV2, connection).writeLogEntries(request);
-    const sent = create(logging.WriteLogEntriesRequestSchema, request);
-    expect(equals(logging.WriteLogEntriesRequestSchema, received[0] as MessageShape<DescMessage>, sent)).toBe(
-      true,
+    const schema = logging.WriteLogEntriesRequestSchema;
+    const request = create(
+      schema,
+      init({ entries: logEntries(1_000, "projects/demo/logs/requests"), labels: { batch: "1" } }),
     );
+    expect(toBinary(schema, request).length).toBeGreaterThan(200_000);
+    await createClient(logging.LoggingServiceV2, connection).writeLogEntries(request);
+    const arrived = received.get(schema.typeName) as MessageShape<DescMessage>;
+    expect(equals(schema, arrived, request)).toBe(true);
+    // The payload that is an Any still opens.
+    const entries = field(arrived, "entries") as { payload: { case: string; value: Any } }[];
+    const packed = entries.find(({ payload }) => payload.case === "protoPayload")!.payload
+      .value as AnyMessage;
+    expect(anyUnpack(packed, StringValueSchema)?.value).toBe("order 2");
   });
 
-  it("takes a bidirectional call that gives them back", async () => {
+  it("takes a bidirectional call whose answers are long lists", async () => {
+    const filters = ["projects/demo/logs/a", "projects/demo/logs/b"];
     async function* requests() {
-      yield init({
-        resourceNames: ["projects/demo"],
-        filter: "severity>=ERROR",
-        bufferWindow: { seconds: 2n },
-      });
+      for (const filter of filters)
+        yield init({ resourceNames: ["projects/demo"], filter, bufferWindow: { seconds: 2n } });
     }
-    const entries: unknown[] = [];
-    for await (const response of createClient(logging.LoggingServiceV2, connection).tailLogEntries(
-      requests(),
-    )) {
-      entries.push(...(field(response, "entries") as unknown[]));
+    const schema = logging.TailLogEntriesResponseSchema;
+    const responses: MessageShape<DescMessage>[] = [];
+    const client = createClient(logging.LoggingServiceV2, connection);
+    for await (const response of client.tailLogEntries(requests())) responses.push(response);
+    expect(responses).toHaveLength(2);
+    for (const [index, filter] of filters.entries()) {
+      const suppressionInfo = [{ reason: 1, suppressedCount: 7 }];
+      const sent = create(schema, init({ entries: logEntries(300, filter), suppressionInfo }));
+      expect(equals(schema, responses[index]!, sent)).toBe(true);
     }
-    expect(entries).toEqual(field(received[0] as MessageShape<DescMessage>, "entries"));
-    expect(entries).toHaveLength(1_000);
   });
 
   it("takes a unary call with bytes and attributes", async () => {
-    const messages = Array.from({ length: 50 }, (_, i) => ({
-      data: pattern(i, 2_000),
-      attributes: { source: "test", index: String(i) },
-      orderingKey: `key-${i % 3}`,
-    }));
-    const request = init({ topic: "projects/demo/topics/orders", messages });
+    const schema = pubsub.PublishRequestSchema;
+    const messages = Array.from({ length: 50 }, (_, i) => pubSubMessage(i));
+    const request = create(schema, init({ topic: "projects/demo/topics/orders", messages }));
     const response = await createClient(pubsub.Publisher, connection).publish(request);
-    expect(field(response, "messageIds")).toHaveLength(50);
-    const sent = create(pubsub.PublishRequestSchema, request);
-    expect(equals(pubsub.PublishRequestSchema, received.at(-1) as MessageShape<DescMessage>, sent)).toBe(
-      true,
-    );
+    expect(field(response, "messageIds")).toEqual(messages.map((_, i) => `id-${i}`));
+    expect(equals(schema, received.get(schema.typeName) as MessageShape<DescMessage>, request)).toBe(true);
+  });
+
+  it("takes a bidirectional call in which each message answers the one before", async () => {
+    const acknowledgements: string[] = [];
+    let wake = () => {};
+    async function* requests() {
+      yield init({ subscription: "projects/demo/subscriptions/all", streamAckDeadlineSeconds: 10 });
+      for (;;) {
+        const ackId = acknowledgements.shift();
+        if (ackId !== undefined) yield init({ ackIds: [ackId] });
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+      }
+    }
+    let pulled = 0;
+    for await (const response of createClient(pubsub.Subscriber, connection).streamingPull(requests())) {
+      pulled++;
+      const [{ ackId, message }] = field(response, "receivedMessages") as [
+        { ackId: string; message: object },
+      ];
+      expect(ackId).toBe(`ack-${pulled}`);
+      expect(message).toMatchObject(pubSubMessage(pulled));
+      if (pulled === 100) break;
+      acknowledgements.push(ackId);
+      wake();
+    }
+    expect(pulled).toBe(100);
   });
 
   it("takes a server-streaming download and a client-streaming upload of 4 MB", async () => {
@@ -235,5 +297,47 @@ describe("services of others, generated from schemas that no one here wrote", ()
       }
     }
     expect(field(await client.write(upload()), "committedSize")).toBe(BigInt(size));
+  });
+
+  it("gives the strict compiler typed clients and handlers", async () => {
+    const program = `
+      import { createClient, type Transport } from "hawser";
+      import { createServer } from "hawser/server";
+      import { ByteStream } from "./google/bytestream/bytestream_pb.js";
+      import { LoggingServiceV2 } from "./google/logging/v2/logging_pb.js";
+      import { Publisher, type PubsubMessage, Subscriber } from "./google/pubsub/v1/pubsub_pb.js";
+
+      createServer({
+        routes: (router) =>
+          router
+            .service(Publisher, { publish: ({ messages }) => ({ messageIds: messages.map(({ messageId }) => messageId) }) })
+            .service(ByteStream, {
+              async *read({ readLimit }) { yield { data: new Uint8Array(Number(readLimit)) }; },
+              async write(requests) {
+                let committedSize = 0n;
+                for await (const { data } of requests) committedSize += BigInt(data.length);
+                return { committedSize };
+              },
+            }),
+      });
+
+      export async function use(transport: Transport): Promise<(PubsubMessage | undefined)[]> {
+        const pulled: (PubsubMessage | undefined)[] = [];
+        async function* requests() { yield { subscription: "all" }; }
+        for await (const { receivedMessages } of createClient(Subscriber, transport).streamingPull(requests()))
+          pulled.push(...receivedMessages.map(({ message }) => message));
+        const payload = { case: "textPayload", value: "hello" } as const;
+        await createClient(LoggingServiceV2, transport).writeLogEntries({ entries: [{ payload, labels: { zone: "a" } }] });
+        // @ts-expect-error: there is no such method.
+        createClient(Publisher, transport).published({});
+        // @ts-expect-error: there is no such field.
+        await createClient(Publisher, transport).publish({ topics: "orders" });
+        return pulled;
+      }`;
+    writeFileSync(join(folder, "program.ts"), program);
+    const config = { extends: resolve("tsconfig.json"), include: ["program.ts"] };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+    const { stdout } = await promisify(execFile)("npx", ["tsc", "-p", folder]);
+    expect(stdout).toBe("");
   });
 });
