@@ -1,9 +1,12 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resolveConnectOptions } from "../src/client/options.js";
+import { resolveServerOptions } from "../src/server/options.js";
 
 const run = promisify(execFile);
 
@@ -27,20 +30,36 @@ function command(label: string): string {
 }
 
 let folder: string;
+/** Free ports of this machine in place of those that the README names. */
+const ports = new Map<string, string>();
+const here = (text: string): string =>
+  [...ports].reduce((changed, [named, free]) => changed.replaceAll(named, free), text);
+
+async function freePort(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return String(port);
+}
+
 const children: ChildProcess[] = [];
 
 /** Runs a command of the README in the new user's folder. */
 const shell = (line: string) => run("bash", ["-euo", "pipefail", "-c", line], { cwd: folder });
 
-/** Starts a program and waits until it has printed something that matches. */
-function start(line: string, until: RegExp): Promise<ChildProcess> {
+/** What a program prints, line by line. */
+const lines = async (line: string) => (await shell(line)).stdout.trim().split("\n");
+
+/** Starts a program and waits until it has printed this text. */
+function start(line: string, until: string): Promise<ChildProcess> {
   const child = spawn("bash", ["-c", `exec ${line}`], { cwd: folder, detached: true });
   children.push(child);
   let output = "";
   return new Promise((done, fail) => {
     const onData = (data: Buffer) => {
       output += String(data);
-      if (until.test(output)) done(child);
+      if (output.includes(until)) done(child);
     };
     child.stdout.on("data", onData);
     child.stderr.on("data", onData);
@@ -58,6 +77,7 @@ function stop(child: ChildProcess): Promise<void> {
 }
 
 beforeAll(async () => {
+  for (const named of ["8080", "8081"]) ports.set(named, await freePort());
   folder = mkdtempSync(join(tmpdir(), "hawser-readme-"));
   const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder]);
   const packed: unknown = JSON.parse(stdout.slice(stdout.search(/^[[{]/m)));
@@ -70,7 +90,7 @@ beforeAll(async () => {
   await shell(setup);
   for (const { label, text } of files) {
     mkdirSync(dirname(join(folder, label)), { recursive: true });
-    writeFileSync(join(folder, label), text);
+    writeFileSync(join(folder, label), here(text));
   }
   await shell(command("generate"));
 }, 240_000);
@@ -87,6 +107,7 @@ describe("the README, followed in an empty folder with the packed package", () =
     expect(blocks.map(({ language, label }) => `${language} ${label}`).sort()).toEqual(
       [
         "proto proto/eliza.proto",
+        "sh browser",
         "sh client",
         "sh generate",
         "sh run",
@@ -94,6 +115,8 @@ describe("the README, followed in an empty folder with the packed package", () =
         "sh server",
         "sh setup",
         "ts attached.ts",
+        "ts both-ways.ts",
+        "ts calls.ts",
         "ts client.ts",
         "ts errors.ts",
         "ts server.ts",
@@ -114,30 +137,41 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(5);
+    expect(sources).toHaveLength(7);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
   }, 120_000);
 
   it("has a server and clients that do what it says", async () => {
-    await start(command("server"), /listening on ws:\/\/localhost:8080\/rpc/);
-    const { stdout } = await shell(command("client"));
-    expect(stdout.trim().split("\n")).toEqual([
+    await start(command("server"), `listening on ws://localhost:${ports.get("8080")}/rpc`);
+    expect(await lines(command("client"))).toEqual([
       "You said hello",
       "Hi Ada.",
       "I am Eliza.",
       "2",
       "Why do you say it rains?",
     ]);
-    expect((await shell("npx tsx errors.ts")).stdout.trim()).toBe("true no");
-    expect((await shell("npx tsx watching.ts")).stdout.trim().split("\n")).toEqual(["open", "closed"]);
+    expect(await lines("npx tsx calls.ts")).toEqual(["Say was answered", "0 response headers", "true"]);
+    expect(await lines("npx tsx watching.ts")).toEqual(["open", "closed"]);
+  }, 120_000);
+
+  it("has examples that bring their own server", async () => {
+    expect(await lines("npx tsx both-ways.ts")).toEqual(["I asked, and the client said: yes"]);
+    expect(await lines("npx tsx errors.ts")).toEqual(["INVALID_ARGUMENT: be brief true yes", "at most 10"]);
+  }, 120_000);
+
+  it("has a client that is bundled for browsers", async () => {
+    await shell(command("browser"));
+    const bundle = readFileSync(join(folder, "client.bundle.js"), "utf8");
+    expect(bundle).toContain("new WebSocket(");
+    expect(bundle).not.toMatch(/["']node:|["']ws["']/);
   }, 120_000);
 
   it("has a server beside a web site, with authentication, an interceptor and a good end", async () => {
     writeFileSync(
       join(folder, "visitor.ts"),
-      `import { connect, createClient, RpcError } from "hawser/client";
+      here(`import { connect, createClient, RpcError } from "hawser/client";
        import { ElizaService } from "./gen/eliza_pb.js";
        console.log(await (await fetch("http://localhost:8081/")).text());
        for (const credentials of ["secret", "wrong"]) {
@@ -149,7 +183,7 @@ describe("the README, followed in an empty folder with the packed package", () =
            console.log(error instanceof RpcError ? error.rawMessage : error);
          }
          await connection.close();
-       }`,
+       }`),
     );
     const server = spawn("node", ["--import", "tsx", "attached.ts"], { cwd: folder, detached: true });
     children.push(server);
@@ -157,9 +191,13 @@ describe("the README, followed in an empty folder with the packed package", () =
     server.stdout.on("data", (data) => {
       calls += String(data);
     });
-    await shell("for i in $(seq 100); do curl -s localhost:8081 >/dev/null && break; sleep 0.1; done");
-    const { stdout } = await shell("npx tsx visitor.ts");
-    expect(stdout.trim().split("\n")).toEqual([
+    const answers = () =>
+      fetch(here("http://localhost:8081")).then(
+        () => true,
+        () => false,
+      );
+    while (server.exitCode === null && !(await answers())) await new Promise((done) => setTimeout(done, 20));
+    expect(await lines("npx tsx visitor.ts")).toEqual([
       "a web site",
       "ada",
       "hi",
@@ -171,3 +209,40 @@ describe("the README, followed in an empty folder with the packed package", () =
     expect(await ended).toBe(0);
   }, 120_000);
 });
+
+describe("the table of limits in the README", () => {
+  const rows = [...readme.slice(readme.indexOf("\n## Limits")).matchAll(/^\| (`.*?) \| (.*?) \|/gm)].flatMap(
+    ([, names = "", defaults = ""]) => {
+      const side = names.match(/ \((server|client)\)$/)?.[1] ?? "both";
+      const values = defaults.split(", ");
+      return [...names.matchAll(/`(.*?)`/g)].map(([, name], index) => `${side} ${name} ${values[index]}`);
+    },
+  );
+
+  it("names every limit and time with its default", () => {
+    const server = resolveServerOptions({ routes: () => undefined });
+    const client = resolveConnectOptions({});
+    const numbers = (side: string, prefix: string, values: object): string[] =>
+      Object.entries(values)
+        .filter(([, value]) => typeof value === "number")
+        .map(([name, value]) => `${side} ${prefix}${name} ${inWords(name, value)}`);
+    expect([...rows].sort()).toEqual(
+      [
+        ...numbers("both", "", server.session),
+        ...numbers("both", "limits.", server.session.limits),
+        ...numbers("server", "", server),
+        ...numbers("client", "", client),
+        ...numbers("client", "reconnect.", client.reconnect),
+      ].sort(),
+    );
+    expect(client.session).toEqual(server.session);
+  });
+});
+
+/** A default as the README writes it. */
+function inWords(name: string, value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return "none";
+  if (name.endsWith("Ms")) return value % 1_000 === 0 ? `${value / 1_000} s` : `${value} ms`;
+  if (!name.endsWith("Bytes")) return value.toLocaleString("en");
+  return value % 1_048_576 === 0 ? `${value / 1_048_576} MiB` : `${value / 1_024} KiB`;
+}
