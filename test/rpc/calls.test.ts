@@ -15,9 +15,11 @@ import {
   RpcError,
   type ServiceImpl,
 } from "../../src/index.js";
+import { createAnswerer } from "../../src/rpc/answer.js";
 import type { CallSession } from "../../src/rpc/call-table.js";
 import { createCaller } from "../../src/rpc/caller.js";
 import { Calls } from "../../src/rpc/calls.js";
+import { collectRoutes } from "../../src/rpc/router.js";
 import { createPair, type Pair, type PairOptions } from "../../src/testing/index.js";
 import type { EndFrame } from "../../src/wire/frame.js";
 import { DEFAULT_LIMITS } from "../../src/wire/limits.js";
@@ -600,6 +602,63 @@ describe("an End inside a message", () => {
     const { calls, call } = halfAnswered();
     calls.onFrame({ ...end, code: Code.NotFound });
     await expect(call).rejects.toMatchObject({ code: Code.NotFound, executed: "yes" });
+    expect(calls.size).toBe(0);
+  });
+});
+
+describe("an answer that waits for a link", () => {
+  it("is dropped with its session", () => {
+    const session = { state: "open" as CallSession["state"], writable: true };
+    let now = 0;
+    const answerer = createAnswerer({
+      routes: collectRoutes((router) => router.service(EchoService, { echo: () => never })),
+      interceptors: [],
+      onHandlerError: () => expect.fail("no handler fails"),
+      peer: () => expect.fail("nobody calls back"),
+      session: () => ({ id: "", identity: undefined }),
+    });
+    const calls = new Calls(
+      {
+        role: "client",
+        clock: () => now,
+        limits: DEFAULT_LIMITS,
+        maxWaitingCalls: 10,
+        maxWaitMs: 1_000,
+        answerer,
+        whyNotOpen: () => "",
+        onDeadline: () => undefined,
+      },
+      {
+        get state() {
+          return session.state;
+        },
+        get writable() {
+          return session.writable;
+        },
+        peerLimits: DEFAULT_LIMITS,
+        send: () => expect.fail("nothing can be sent"),
+        wake: () => undefined,
+      },
+    );
+    const open = {
+      kind: "open",
+      headers: undefined,
+      end: true,
+      size: 0,
+      payload: new Uint8Array(0),
+    } as const;
+    const name = "hawser.test.v1.EchoService/Echo";
+    calls.onFrame({ ...open, call: 2, method: 1, name, timeoutMs: 10 });
+    calls.onFrame({ ...open, call: 4, method: 1, name: "", timeoutMs: 10 });
+    session.state = "detached";
+    session.writable = false;
+    now = 20;
+    calls.expire(now);
+    // It would go out now, if the session went on …
+    expect(calls.pullFrame()).toMatchObject({ kind: "end", call: 2, code: Code.DeadlineExceeded });
+    // … but means nothing to another one.
+    calls.onLost();
+    expect(calls.pullFrame()).toBeUndefined();
     expect(calls.size).toBe(0);
   });
 });
