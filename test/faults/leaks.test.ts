@@ -8,10 +8,12 @@ import {
   Code,
   connect,
   createClient,
+  type HandlerContext,
   RpcError,
 } from "../../src/client/index.js";
 import { createServer, type Server } from "../../src/server/index.js";
 import { createFaultyLink } from "../support/faulty-link.js";
+import { stillHeld } from "../support/gc.js";
 import { SeededRandom } from "../support/random.js";
 import { until } from "../support/until.js";
 
@@ -20,6 +22,8 @@ const AT_ONCE = 500;
 
 /** Handlers that wait for their signal now. */
 let running = 0;
+/** The contexts of all handlers' calls. */
+const contexts: WeakRef<object>[] = [];
 
 /** Ends when the call does; counts itself while it runs. */
 function untilAborted(signal: AbortSignal): Promise<never> {
@@ -37,6 +41,11 @@ function untilAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
+function remembered(context: HandlerContext): AbortSignal {
+  contexts.push(new WeakRef(context));
+  return context.signal;
+}
+
 let server: Server;
 let port = 0;
 const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
@@ -46,16 +55,19 @@ beforeAll(async () => {
     limits: { calls: 2 * AT_ONCE },
     routes: (router) =>
       router.service(EchoService, {
-        echo: (_request, { signal }) => untilAborted(signal),
-        async *repeat(request, { signal }) {
+        echo: (_request, context) => untilAborted(remembered(context)),
+        async *repeat(request, context) {
+          const signal = remembered(context);
           yield { number: 1, body: request.body };
           await untilAborted(signal);
         },
-        async collect(requests, { signal }) {
+        async collect(requests, context) {
+          const signal = remembered(context);
           for await (const _ of requests) await untilAborted(signal);
           return {};
         },
-        async *converse(requests, { signal }) {
+        async *converse(requests, context) {
+          const signal = remembered(context);
           for await (const { number } of requests) {
             yield { number };
             await untilAborted(signal);
@@ -115,12 +127,14 @@ test("10,000 calls that are given up leave nothing", async () => {
   // Signals that outlive their calls, as those of an application do.
   const shared = new AbortController();
   const codes = new Map<string, number>();
+  const signals: WeakRef<object>[] = [];
   let made = 0;
   const one = async () => {
     const kind = made % 4;
     const way = Math.floor(made / 4) % 4;
     made++;
     const own = new AbortController();
+    signals.push(new WeakRef(own.signal));
     const options: CallOptions =
       way === 0
         ? { signal: own.signal }
@@ -159,6 +173,10 @@ test("10,000 calls that are given up leave nothing", async () => {
   await connection.ready();
   // The server hears of the last ones a moment later.
   await until(() => [...server.sessions].every(({ callsInFlight }) => callsInFlight === 0) && running === 0);
+  // The session lives on, and holds nothing of its calls but perhaps the last one.
+  expect(contexts.length).toBeGreaterThan(CALLS / 4);
+  expect(await stillHeld(signals)).toBeLessThan(10);
+  expect(await stillHeld(contexts)).toBeLessThan(10);
   await connection.close();
   await link.close();
   await until(() => server.sessions.size === 0);
