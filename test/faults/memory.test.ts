@@ -5,7 +5,6 @@ import { DEFAULT_SETTINGS } from "../../src/session/settings.js";
 
 const MiB = 1024 * 1024;
 const TOTAL = 64 * MiB;
-const MESSAGE_BYTES = 64 * 1024;
 
 /** What one process may hold: a window each way, the outbox, and as much again for the runtime's own buffers. */
 const ALLOWED = 2 * (2 * DEFAULT_SETTINGS.limits.creditBytes + DEFAULT_SETTINGS.outboxBytes) + 16 * MiB;
@@ -73,11 +72,16 @@ async function settled(a: ReturnType<typeof start>, b: ReturnType<typeof start>)
 }
 
 describe("64 MiB up and 64 MiB down with readers that stop", () => {
-  it("keep the memory of both processes within the windows, and do not hold up a unary call", async () => {
+  // Messages that fit into a frame, that are cut into a few pieces, and that are larger than the window.
+  it.each([
+    16 * 1024,
+    64 * 1024,
+    MiB,
+  ])("in messages of %i bytes: memory stays within the windows, a unary call is answered meanwhile", async (messageBytes) => {
     const server = start("memory-server.ts");
     const { port } = await server.take<{ port: number }>("port");
     const serverBefore = await memory(server);
-    const client = start("memory-client.ts", String(port));
+    const client = start("memory-client.ts", String(port), String(messageBytes), String(TOTAL / messageBytes));
     await client.take("started");
 
     const [atServer, atClient] = await settled(server, client);
@@ -85,7 +89,7 @@ describe("64 MiB up and 64 MiB down with readers that stop", () => {
     // Both readers have had one message; the writers were stopped by credit, not by the end of their data.
     expect(atServer.read).toBe(1);
     expect(atClient.read).toBe(1);
-    const window = DEFAULT_SETTINGS.limits.creditBytes / MESSAGE_BYTES + 4;
+    const window = DEFAULT_SETTINGS.limits.creditBytes / messageBytes + 4;
     expect(atServer.written).toBeLessThan(window);
     expect(atClient.written).toBeLessThan(window);
     expect(atServer.rss - serverBefore.rss).toBeLessThan(ALLOWED);

@@ -3,8 +3,9 @@ import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { connect, createClient } from "../../src/client/index.js";
 import type { Order } from "./memory-server.js";
 
-const MESSAGE_BYTES = 64 * 1024;
-const MESSAGES = 1024;
+const [port, messageBytes, messages] = process.argv.slice(2).map(Number);
+const MESSAGE_BYTES = messageBytes ?? 0;
+const MESSAGES = messages ?? 0;
 
 let open: () => void = () => undefined;
 const gate = new Promise<void>((resolve) => {
@@ -13,7 +14,7 @@ const gate = new Promise<void>((resolve) => {
 let written = 0;
 let read = 0;
 
-const connection = connect(`ws://127.0.0.1:${process.argv[2]}/rpc`);
+const connection = connect(`ws://127.0.0.1:${port}/rpc`);
 const echo = createClient(EchoService, connection);
 await connection.ready();
 globalThis.gc?.();
