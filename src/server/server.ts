@@ -58,8 +58,9 @@ export interface Server {
   /** Turns new connections away, asks clients to go elsewhere, waits for calls in flight, then closes as `close` does. */
   drain(options?: DrainOptions): Promise<void>;
   /**
-   * Ends all sessions, closes all links with 1001, and stops listening. Calls in flight fail with UNAVAILABLE. Resolves
-   * when nothing is left open.
+   * Ends all sessions, closes all links with 1001, and stops listening. Handlers are aborted. Clients come back when
+   * there is a server again and learn then that their session is lost: their calls fail with UNAVAILABLE, or at their
+   * own deadline before. Resolves when nothing is left open.
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
