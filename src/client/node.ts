@@ -2,11 +2,9 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import WebSocket from "ws";
 import { CloseCode } from "../base/close.js";
+import { SUBPROTOCOL } from "../driver/link.js";
 import { wsLink } from "../driver/ws-link.js";
 import type { Platform } from "./platform.js";
-
-/** WebSocket subprotocol that Hawser speaks. */
-const SUBPROTOCOL = "hawser.v1";
 
 /** The platform of Node: WebSockets of `ws`, packets in uninitialised buffers. */
 export function nodePlatform(maxPacketBytes: number): Platform {

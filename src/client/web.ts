@@ -1,10 +1,7 @@
 import { CloseCode } from "../base/close.js";
-import { closeReason, type Link, type LinkEvents } from "../driver/link.js";
+import { closeReason, type Link, type LinkEvents, SUBPROTOCOL } from "../driver/link.js";
 import type { EncodedPacket } from "../wire/encode.js";
 import type { Platform } from "./platform.js";
-
-/** WebSocket subprotocol that Hawser speaks. */
-const SUBPROTOCOL = "hawser.v1";
 
 /** A WebSocket of the platform does not tell when it has drained; while a lot is buffered it is asked this often. */
 const DRAIN_POLL_MS = 10;

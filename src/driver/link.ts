@@ -1,5 +1,8 @@
 import type { EncodedPacket } from "../wire/encode.js";
 
+/** WebSocket subprotocol that Hawser speaks. */
+export const SUBPROTOCOL = "hawser.v1";
+
 /** What a link tells its owner. */
 export interface LinkEvents {
   /** A binary message. The bytes belong to the receiver. */

@@ -60,11 +60,6 @@ export class Calls implements Opener {
     return this.#open.size + this.#unopened.size;
   }
 
-  /** Calls that were opened and have no outcome yet. */
-  get openCalls(): number {
-    return this.#open.size;
-  }
-
   /** While true, no new calls are opened: the link is about to go away. */
   set hold(hold: boolean) {
     this.#hold = hold;

@@ -88,14 +88,6 @@ export class Sender {
     if (waiting !== undefined) for (const item of waiting) item.done?.();
   }
 
-  /** Bytes that wait. */
-  get waitingBytes(): number {
-    let bytes = this.#final?.payload?.length ?? 0;
-    if (this.#waiting !== undefined)
-      for (const item of this.#waiting) bytes += (item.payload?.length ?? 0) - item.offset;
-    return bytes;
-  }
-
   /** The next frame, or `undefined` when nothing waits or there is too little credit. */
   next(opener: Opener): CallFrame | undefined {
     const item = this.#waiting?.[0];

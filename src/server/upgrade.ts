@@ -1,9 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
-
-/** WebSocket subprotocol that Hawser speaks. */
-const SUBPROTOCOL = "hawser.v1";
+import { SUBPROTOCOL } from "../driver/link.js";
 
 /** Upgrades HTTP requests to WebSockets. */
 export interface Upgrader {
