@@ -16,9 +16,10 @@ export function decodeData(
   let last = false;
   let size = 0;
   let headers: Header[] | undefined;
+  let resumeToken = "";
   let payload: Uint8Array | undefined;
   if (base !== undefined) {
-    ({ call, end: last, size, payload } = base);
+    ({ call, end: last, size, resumeToken, payload } = base);
     headers = base.headers as Header[] | undefined;
   }
   while (pos < end) {
@@ -48,11 +49,15 @@ export function decodeData(
         pos = readSpan(bytes, pos, end);
         payload = view(bytes, cursor, pos);
         break;
+      case 0x32:
+        pos = readSpan(bytes, pos, end);
+        resumeToken = readName(bytes, cursor, pos);
+        break;
       default:
         pos = skipField(bytes, pos, end, tag, KIND);
     }
   }
-  return { kind: "data", call, end: last, size, headers, payload };
+  return { kind: "data", call, end: last, size, headers, resumeToken, payload };
 }
 
 export function decodeOpen(
@@ -69,9 +74,11 @@ export function decodeOpen(
   let timeoutMs = 0;
   let last = false;
   let size = 0;
+  let resumeToken = "";
+  let idempotencyKey = "";
   let payload: Uint8Array | undefined;
   if (base !== undefined) {
-    ({ call, method, name, timeoutMs, end: last, size, payload } = base);
+    ({ call, method, name, timeoutMs, end: last, size, resumeToken, idempotencyKey, payload } = base);
     headers = base.headers as Header[] | undefined;
   }
   while (pos < end) {
@@ -113,11 +120,31 @@ export function decodeOpen(
         pos = readSpan(bytes, pos, end);
         payload = view(bytes, cursor, pos);
         break;
+      case 0x4a:
+        pos = readSpan(bytes, pos, end);
+        resumeToken = readName(bytes, cursor, pos);
+        break;
+      case 0x52:
+        pos = readSpan(bytes, pos, end);
+        idempotencyKey = readName(bytes, cursor, pos);
+        break;
       default:
         pos = skipField(bytes, pos, end, tag, KIND);
     }
   }
-  return { kind: "open", call, method, name, headers, timeoutMs, end: last, size, payload };
+  return {
+    kind: "open",
+    call,
+    method,
+    name,
+    headers,
+    timeoutMs,
+    end: last,
+    size,
+    resumeToken,
+    idempotencyKey,
+    payload,
+  };
 }
 
 export function decodeEnd(
@@ -134,9 +161,10 @@ export function decodeEnd(
   let headers: Header[] | undefined;
   let trailers: Header[] | undefined;
   let refused = false;
+  let unfinished = false;
   let payload: Uint8Array | undefined;
   if (base !== undefined) {
-    ({ call, code, message, refused, payload } = base);
+    ({ call, code, message, refused, unfinished, payload } = base);
     details = base.details as Detail[] | undefined;
     headers = base.headers as Header[] | undefined;
     trailers = base.trailers as Header[] | undefined;
@@ -180,11 +208,15 @@ export function decodeEnd(
         pos = readSpan(bytes, pos, end);
         payload = view(bytes, cursor, pos);
         break;
+      case 0x48:
+        unfinished = readBool(bytes, pos, end);
+        pos = cursor;
+        break;
       default:
         pos = skipField(bytes, pos, end, tag, KIND);
     }
   }
-  return { kind: "end", call, code, message, details, headers, trailers, refused, payload };
+  return { kind: "end", call, code, message, details, headers, trailers, refused, unfinished, payload };
 }
 
 export function decodeCancel(

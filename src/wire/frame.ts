@@ -25,6 +25,10 @@ export interface OpenFrame {
   readonly timeoutMs: number;
   readonly end: boolean;
   readonly size: number;
+  /** Go on behind the message that carried this token. */
+  readonly resumeToken: string;
+  /** Names the call over all its attempts. */
+  readonly idempotencyKey: string;
   readonly payload: Uint8Array | undefined;
 }
 
@@ -35,6 +39,8 @@ export interface DataFrame {
   readonly end: boolean;
   readonly size: number;
   readonly headers: readonly Header[] | undefined;
+  /** A later Open with this token gets what comes behind this message. */
+  readonly resumeToken: string;
   readonly payload: Uint8Array | undefined;
 }
 
@@ -49,6 +55,8 @@ export interface EndFrame {
   readonly trailers: readonly Header[] | undefined;
   /** The call was turned away before a handler saw it. */
   readonly refused: boolean;
+  /** The handler was still at work when the call ended. */
+  readonly unfinished: boolean;
   readonly payload: Uint8Array | undefined;
 }
 

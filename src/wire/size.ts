@@ -35,6 +35,7 @@ export function bodyBytes(frame: Frame): number {
     case "data": {
       let bytes = numberBytes(frame.call) + (frame.end ? 2 : 0) + numberBytes(frame.size);
       if (frame.headers !== undefined) bytes += headersBytes(frame.headers);
+      if (frame.resumeToken !== "") bytes += stringBytes(frame.resumeToken);
       if (frame.payload !== undefined) bytes += spanBytes(frame.payload.length);
       return bytes;
     }
@@ -71,6 +72,8 @@ function openBytes(frame: OpenFrame): number {
   if (frame.name !== "") bytes += stringBytes(frame.name);
   if (frame.headers !== undefined) bytes += headersBytes(frame.headers);
   if (frame.timeoutMs !== 0) bytes += numberBytes(frame.timeoutMs);
+  if (frame.resumeToken !== "") bytes += stringBytes(frame.resumeToken);
+  if (frame.idempotencyKey !== "") bytes += stringBytes(frame.idempotencyKey);
   if (frame.payload !== undefined) bytes += spanBytes(frame.payload.length);
   return bytes;
 }
@@ -82,6 +85,7 @@ function endBytes(frame: EndFrame): number {
   if (frame.headers !== undefined) bytes += headersBytes(frame.headers);
   if (frame.trailers !== undefined) bytes += headersBytes(frame.trailers);
   if (frame.refused) bytes += 2;
+  if (frame.unfinished) bytes += 2;
   if (frame.payload !== undefined) bytes += spanBytes(frame.payload.length);
   return bytes;
 }

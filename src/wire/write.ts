@@ -31,6 +31,8 @@ export function writeFrame(
       if (frame.end) pos = writeTrue(into, pos, 0x10);
       if (frame.size !== 0) pos = writeNumber(into, pos, 0x18, frame.size);
       if (frame.headers !== undefined) pos = writeHeaders(into, pos, 0x22, frame.headers);
+      // The payload comes last whatever its number: it may be written elsewhere.
+      if (frame.resumeToken !== "") pos = writeMeasured(into, pos, 0x32, frame.resumeToken);
       if (frame.payload !== undefined) pos = writePayload(into, pos, 0x2a, frame.payload, beside);
       return pos;
     case "open":
@@ -43,6 +45,8 @@ export function writeFrame(
       if (frame.timeoutMs !== 0) pos = writeNumber(into, pos, 0x28, frame.timeoutMs);
       if (frame.end) pos = writeTrue(into, pos, 0x30);
       if (frame.size !== 0) pos = writeNumber(into, pos, 0x38, frame.size);
+      if (frame.resumeToken !== "") pos = writeMeasured(into, pos, 0x4a, frame.resumeToken);
+      if (frame.idempotencyKey !== "") pos = writeMeasured(into, pos, 0x52, frame.idempotencyKey);
       if (frame.payload !== undefined) pos = writePayload(into, pos, 0x42, frame.payload, beside);
       return pos;
     case "end":
@@ -55,6 +59,7 @@ export function writeFrame(
       if (frame.headers !== undefined) pos = writeHeaders(into, pos, 0x2a, frame.headers);
       if (frame.trailers !== undefined) pos = writeHeaders(into, pos, 0x32, frame.trailers);
       if (frame.refused) pos = writeTrue(into, pos, 0x38);
+      if (frame.unfinished) pos = writeTrue(into, pos, 0x48);
       if (frame.payload !== undefined) pos = writePayload(into, pos, 0x42, frame.payload, beside);
       return pos;
     case "cancel":
