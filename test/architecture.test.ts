@@ -17,7 +17,8 @@ interface Layer {
   readonly pure: boolean;
 }
 
-const pureBelow = ["base", "wire", "session", "rpc"];
+const callsBelow = ["base", "wire", "session", "rpc"];
+const pureBelow = [...callsBelow, "retry", "idempotency"];
 const shellBelow = [...pureBelow, "driver"];
 const everything = [...shellBelow, "client", "server", "index"];
 
@@ -26,7 +27,10 @@ const layers: Readonly<Record<string, Layer>> = {
   base: { below: [], pure: true },
   wire: { below: ["base"], pure: true },
   session: { below: ["base", "wire"], pure: true },
-  rpc: { below: ["base", "wire", "session"], pure: true },
+  // Of gen, the options of schemas.
+  rpc: { below: ["base", "wire", "session", "gen"], pure: true },
+  retry: { below: callsBelow, pure: true },
+  idempotency: { below: callsBelow, pure: true },
   driver: { below: pureBelow, pure: false },
   index: { below: pureBelow, pure: true },
   client: { below: [...shellBelow, "index"], pure: false },

@@ -5,6 +5,10 @@ import { hex } from "../base/hex.js";
 import { Driver } from "../driver/driver.js";
 import type { Link, LinkEvents } from "../driver/link.js";
 import { Timers } from "../driver/timers.js";
+import { Guard } from "../idempotency/guard.js";
+import { uuidV7 } from "../idempotency/key.js";
+import { Retrier } from "../retry/retrier.js";
+import { createTransport } from "../retry/transport.js";
 import { Peer } from "../rpc/peer.js";
 import type { SessionOpened } from "../session/host.js";
 import { PacketEncoder } from "../wire/encode.js";
@@ -32,6 +36,8 @@ class Connector implements Connection {
   readonly #settings: ConnectSettings;
   readonly #platform: Platform;
   readonly #timers: Timers;
+  readonly #retrier: Retrier;
+  readonly #guard: Guard | undefined;
   readonly #peer: Peer;
   readonly #driver: Driver;
   readonly #listeners = new Map<keyof ConnectionEvents, Set<Listener>>();
@@ -58,15 +64,25 @@ class Connector implements Connection {
     this.#settings = settings;
     this.#platform = platform;
     this.#timers = new Timers(platform.clock, platform.schedule);
+    const after = (delayMs: number, task: () => void) => this.#timers.after(delayMs, task);
+    this.#retrier = new Retrier(settings.retry, { clock: platform.clock, random: platform.random, after });
+    const newKey = () => uuidV7(platform.wallClock(), platform.randomBytes);
+    const { idempotencyStore } = settings;
+    if (idempotencyStore !== undefined) {
+      const { wallClock } = platform;
+      this.#guard = new Guard(idempotencyStore, { wallClock, after, onError: settings.onHandlerError });
+    }
     this.#peer = new Peer({
       role: "client",
       settings: settings.session,
       clock: platform.clock,
       encoder: new PacketEncoder(platform.allocate),
       routes: settings.routes,
-      callInterceptors: settings.interceptors,
+      createTransport: (calls) =>
+        createTransport({ calls, retrier: this.#retrier, newKey }, settings.interceptors),
       handlerInterceptors: settings.handlerInterceptors,
       onHandlerError: settings.onHandlerError,
+      guard: this.#guard,
       maxWaitingCalls: settings.maxWaitingCalls,
       maxWaitMs: settings.maxWaitMs,
       whyNotOpen: () => this.#lastFailure,
@@ -106,7 +122,7 @@ class Connector implements Connection {
   }
 
   get callsInFlight(): number {
-    return this.#peer.calls.size;
+    return this.#peer.calls.size + this.#retrier.waiting;
   }
 
   on<Name extends keyof ConnectionEvents>(
@@ -341,6 +357,8 @@ class Connector implements Connection {
     this.#timers.delete(this.#retry);
     this.#timers.delete(this.#dialLimit);
     this.#peer.close(error.rawMessage, error.code);
+    this.#retrier.close(error.rawMessage, error.code);
+    this.#guard?.close(error.rawMessage);
     this.#setState("closed");
     this.#emit("closed", { code, reason });
     link?.close(CloseCode.normal, reason);

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import WebSocket from "ws";
 import { CloseCode } from "../base/close.js";
+import { pooled } from "../driver/entropy.js";
 import { SUBPROTOCOL } from "../driver/link.js";
 import { wsLink } from "../driver/ws-link.js";
 import type { Platform } from "./platform.js";
@@ -10,7 +11,9 @@ import type { Platform } from "./platform.js";
 export function nodePlatform(maxPacketBytes: number): Platform {
   return {
     clock: () => performance.now(),
+    wallClock: Date.now,
     random: Math.random,
+    randomBytes: pooled((into) => crypto.getRandomValues(into)),
     allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
     defer: (task) => process.nextTick(task),
     dial(url, headers, events, onOpen, onFailure) {

@@ -1,4 +1,7 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
+import { checkStore } from "../idempotency/check.js";
+import type { IdempotencyStore } from "../idempotency/store.js";
+import { type RetryOptions, type RetrySettings, resolveRetryOptions } from "../retry/options.js";
 import { collectRoutes, type Routes, type RouteTable } from "../rpc/router.js";
 import type { Interceptor } from "../rpc/transport.js";
 import {
@@ -38,6 +41,13 @@ export interface ConnectOptions extends SessionOptions {
   readonly handlerInterceptors?: readonly Interceptor[];
   /** How the connection comes back. */
   readonly reconnect?: ReconnectOptions;
+  /**
+   * How calls are attempted again; `false`: only those that certainly did not run. Default: calls of methods that the
+   * schema marks IDEMPOTENT or NO_SIDE_EFFECTS, and calls with an idempotency key, have up to five attempts.
+   */
+  readonly retry?: RetryOptions | false;
+  /** Where this client's own handlers keep idempotency keys. */
+  readonly idempotencyStore?: IdempotencyStore;
   /** Calls that may wait for a connection; more fail with RESOURCE_EXHAUSTED. Default 1,000. */
   readonly maxWaitingCalls?: number;
   /** Longest time that a call waits for a connection before it fails with UNAVAILABLE, in milliseconds. Default 30,000. */
@@ -56,6 +66,8 @@ export interface ConnectSettings {
   readonly interceptors: readonly Interceptor[];
   readonly handlerInterceptors: readonly Interceptor[];
   readonly reconnect: Required<ReconnectOptions>;
+  readonly retry: RetrySettings;
+  readonly idempotencyStore: IdempotencyStore | undefined;
   readonly maxWaitingCalls: number;
   readonly maxWaitMs: number;
   readonly onHandlerError: (error: unknown, method: string) => void;
@@ -68,6 +80,8 @@ const KEYS = [
   "interceptors",
   "handlerInterceptors",
   "reconnect",
+  "retry",
+  "idempotencyStore",
   "maxWaitingCalls",
   "maxWaitMs",
   "onHandlerError",
@@ -99,10 +113,14 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
   const maxAttempts = reconnect.maxAttempts ?? Number.POSITIVE_INFINITY;
   if (maxAttempts !== Number.POSITIVE_INFINITY) checkInteger("reconnect.maxAttempts", maxAttempts, 1);
   const initialDelayMs = checkDuration("reconnect.initialDelayMs", reconnect.initialDelayMs ?? 1_000);
+  const routes = collectRoutes(options.routes);
+  checkStore(routes, options.idempotencyStore, "connect()");
   return {
     session: resolveSettings(options),
     credentials: typeof credentials === "function" ? credentials : () => credentials ?? "",
-    routes: collectRoutes(options.routes),
+    routes,
+    retry: resolveRetryOptions(options.retry),
+    idempotencyStore: options.idempotencyStore,
     interceptors: options.interceptors ?? [],
     handlerInterceptors: options.handlerInterceptors ?? [],
     reconnect: {

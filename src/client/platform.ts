@@ -18,7 +18,11 @@ export interface Dial {
 /** What differs between Node and browsers. */
 export interface Platform {
   readonly clock: Clock;
+  /** Milliseconds since the epoch. */
+  readonly wallClock: Clock;
   readonly random: Random;
+  /** Fills an array with random bytes that nobody can guess. */
+  readonly randomBytes: (into: Uint8Array) => void;
   /** Default: `setTimeout`. */
   readonly schedule?: Schedule;
   /** Memory for packets; the content does not matter. */

@@ -1,4 +1,5 @@
 import { CloseCode } from "../base/close.js";
+import { pooled } from "../driver/entropy.js";
 import { closeReason, type Link, type LinkEvents, SUBPROTOCOL } from "../driver/link.js";
 import type { EncodedPacket } from "../wire/encode.js";
 import type { Platform } from "./platform.js";
@@ -14,7 +15,9 @@ export function webPlatform(): Platform {
   const page = globalThis as { document?: Document; navigator?: Navigator };
   return {
     clock: () => performance.now(),
+    wallClock: Date.now,
     random: Math.random,
+    randomBytes: pooled((into) => crypto.getRandomValues(into)),
     allocate: (bytes) => new Uint8Array(bytes),
     // Two turns of the microtask queue: calls that answers have just set off get into the same packet.
     defer: (task) => queueMicrotask(() => queueMicrotask(task)),

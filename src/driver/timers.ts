@@ -47,6 +47,13 @@ export class Timers {
     this.#arm();
   }
 
+  /** Calls a function once after a delay in milliseconds; returns how to call that off. */
+  after(delayMs: number, task: () => void): () => void {
+    const item = { dueAt: 0, heapIndex: -1, expire: task };
+    this.atLatest(item, this.clock() + delayMs);
+    return () => this.delete(item);
+  }
+
   /** Takes an item out. */
   delete(item: TimerItem): void {
     this.#heap.delete(item);

@@ -10,10 +10,12 @@ import { RpcError } from "../base/error.js";
 import type { EndFrame, Header, OpenFrame } from "../wire/frame.js";
 import { Call } from "./call.js";
 import type { Answerer, AnsweringCall, EndRefusal } from "./call-table.js";
-import { applyInterceptors } from "./caller.js";
 import type { Calls } from "./calls.js";
-import { CallContext, type ContextCall, type SessionInfo } from "./context.js";
+import { CallContext, type ContextCall, type IdempotencyContext, type SessionInfo } from "./context.js";
+import type { Admission, CallGuard, GuardedCall } from "./guard.js";
+import { applyInterceptors } from "./interception.js";
 import { ENTRY_BYTES, headerBytes, toWireHeaders } from "./metadata.js";
+import { methodInfo } from "./method-info.js";
 import { decodeMessage, encodeMessage } from "./payload.js";
 import type { AnyInput, Route, RouteTable } from "./router.js";
 import { MessageReader, type Pump, pumpMessages } from "./streams.js";
@@ -34,6 +36,8 @@ export interface AnswererInit {
   readonly routes: RouteTable;
   readonly interceptors: readonly Interceptor[];
   readonly onHandlerError: HandlerErrorLog;
+  /** Stands before calls with an idempotency key; without it they are turned away. */
+  readonly guard: CallGuard | undefined;
   readonly peer: () => Transport;
   readonly session: () => SessionInfo;
 }
@@ -46,36 +50,77 @@ export function createAnswerer(init: AnswererInit): Answerer {
       if (route === undefined) {
         return { refused: true, code: Code.Unimplemented, message: `${name} is not served here` };
       }
-      return new AnswerCall(frame, route, calls, init);
+      return refusal(frame, route, init) ?? new AnswerCall(frame, route, calls, init);
     },
   };
+}
+
+/** Why a call is turned away for its key or its token. */
+function refusal(frame: OpenFrame, { name, method }: Route, init: AnswererInit): EndRefusal | undefined {
+  const refuse = (code: Code, message: string) => ({ refused: true as const, code, message });
+  if (frame.idempotencyKey === "") {
+    if (methodInfo(method).once) {
+      return refuse(
+        Code.InvalidArgument,
+        `${name} takes effect once per idempotency key (hawser.v1.once), and the call carries none`,
+      );
+    }
+  } else if (method.methodKind !== "unary") {
+    return refuse(Code.InvalidArgument, `idempotency keys are for unary methods, and ${name} is none`);
+  } else if (init.guard === undefined) {
+    return refuse(
+      Code.FailedPrecondition,
+      `the call of ${name} carries an idempotency key, and there is no idempotencyStore here to keep it`,
+    );
+  }
+  if (frame.resumeToken !== "" && method.methodKind !== "server_streaming") {
+    return refuse(Code.InvalidArgument, `resume tokens are for server streams, and ${name} is none`);
+  }
+  return undefined;
 }
 
 type AnyMessage = MessageShape<DescMessage>;
 type AnyInit = MessageInitShape<DescMessage>;
 
 /** The side of a call that answers it. */
-class AnswerCall extends Call implements AnsweringCall, ContextCall {
+class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall {
   readonly requestHeaders: readonly Header[] | undefined;
+  readonly key: string;
+  readonly resumeToken: string;
+  idempotency: IdempotencyContext | undefined;
   aborted: RpcError | undefined;
   readonly #route: Route;
   readonly #calls: Calls;
   readonly #init: AnswererInit;
   readonly #context: CallContext;
   readonly #singleRequest: boolean;
+  /** The handler has the call, or a guard that lets it wait for one. */
   #begun = false;
+  /** The request, while a guard decides what becomes of it. */
+  #message: AnyMessage | undefined;
+  #admission: Admission | undefined;
   #reader: MessageReader<DescMessage> | undefined;
   #pump: Pump | undefined;
 
   constructor(frame: OpenFrame, route: Route, calls: Calls, init: AnswererInit) {
     super(calls.limits.creditBytes, calls.limits.messageBytes);
     this.requestHeaders = frame.headers;
+    this.key = frame.idempotencyKey;
+    this.resumeToken = frame.resumeToken;
     this.#route = route;
     this.#calls = calls;
     this.#init = init;
     this.#context = new CallContext(route.method, this);
     const kind = route.method.methodKind;
     this.#singleRequest = kind === "unary" || kind === "server_streaming";
+  }
+
+  get name(): string {
+    return this.#route.name;
+  }
+
+  get identity(): string {
+    return this.#init.session().identity?.id ?? "";
   }
 
   get peer(): Transport {
@@ -104,19 +149,51 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall {
     if (payload === undefined) return this.#reject(`${this.#route.name} takes one message, but none arrived`);
     let message: AnyMessage;
     try {
-      message = decodeMessage(this.#route.method.input, payload, Code.InvalidArgument);
+      message = decodeMessage(this.#route.method.input, payload, Code.InvalidArgument, "no");
     } catch (error) {
       return this.#respond(error as RpcError, true);
     }
+    const { guard } = this.#init;
+    if (this.key === "" || guard === undefined) return this.#begin(message);
+    this.#begun = true;
+    this.#message = message;
+    guard.enter(this, payload);
+  }
+
+  // ---- for the guard -------------------------------------------------------------------------------------------
+
+  run(admission: Admission): void {
+    const message = this.#message;
+    this.#message = undefined;
+    this.#admission = admission;
+    this.idempotency = {
+      key: this.key,
+      identity: this.identity,
+      attempt: admission.attempt,
+      complete: (response) => admission.complete(this.#response(response as AnyInit)),
+    };
     this.#begin(message);
   }
 
+  replay(outcome: EndFrame): void {
+    this.#end({ ...outcome, call: this.sender.id });
+  }
+
+  reject(error: RpcError, refused: boolean): void {
+    this.#end(endFrame(this.sender.id, error, undefined, undefined, refused ? "refused" : "unfinished"));
+  }
+
+  // ---- for the table of calls ----------------------------------------------------------------------------------
+
   cancelled(code: number, message: string): void {
-    this.#abort(new RpcError(message === "" ? "the caller cancelled" : message, codeFromWire(code)));
+    this.abort(new RpcError(message === "" ? "the caller cancelled" : message, codeFromWire(code)));
   }
 
   lost(): void {
-    this.#abort(this.#calls.closed ?? new RpcError("the session was lost", Code.Unavailable));
+    // A caller with a key comes back for the outcome, in another session; what is under way goes on.
+    if (this.#admission === undefined) {
+      this.abort(this.#calls.closed ?? new RpcError("the session was lost", Code.Unavailable));
+    } else this.#leave();
   }
 
   expired(): void {
@@ -124,21 +201,28 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall {
       executed: "unknown",
     });
     const id = this.sender.id;
-    this.#abort(error);
+    this.abort(error);
     this.sender.id = id;
-    this.#calls.sendEnd(this, endFrame(id, error, undefined, undefined, !this.#begun));
+    const how = this.#begun ? "unfinished" : "refused";
+    this.#calls.sendEnd(this, endFrame(id, error, undefined, undefined, how));
   }
 
-  /** Ends the call without an answer. */
-  #abort(reason: RpcError): void {
-    this.#calls.remove(this);
+  /** Ends the call without an answer, and asks the handler to stop. */
+  abort(reason: RpcError): void {
+    this.#leave();
     if (this.aborted !== undefined) return;
     this.aborted = reason;
-    this.finished = true;
-    this.receiver.drop();
     this.#pump?.stop();
     this.#reader?.wake();
     this.#context.abort(reason);
+  }
+
+  /** Nobody waits for an answer any more. */
+  #leave(): void {
+    this.#calls.remove(this);
+    this.finished = true;
+    this.receiver.drop();
+    this.#message = undefined;
   }
 
   #begin(message: AnyMessage | undefined): void {
@@ -251,22 +335,29 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall {
     this.#pump.done.then(() => {
       if (this.finished) return;
       atEnd?.();
-      this.#end(endFrame(this.sender.id, undefined, undefined, context.touchedTrailer, false));
+      this.#end(endFrame(this.sender.id, undefined, undefined, context.touchedTrailer, "answered"));
     }, this.#onError);
   }
 
   #answer(message: AnyInit): void {
-    if (this.finished) return;
-    let payload: Uint8Array;
+    if (this.finished && this.#admission === undefined) return;
+    let response: EndFrame;
     try {
-      payload = encodeMessage(this.#route.method.output, message, Code.Internal);
+      response = this.#response(message);
     } catch (error) {
       return this.#fail(error);
     }
+    if (this.#admission === undefined) this.#end(response);
+    else this.#admission.ended(response, true);
+  }
+
+  /** @throws RpcError when the message cannot be encoded. */
+  #response(message: AnyInit): EndFrame {
+    const payload = encodeMessage(this.#route.method.output, message, Code.Internal);
     const context = this.#context;
     const headers = context.touchedHeader === undefined ? undefined : toWireHeaders(context.touchedHeader);
     const trailers = context.touchedTrailer === undefined ? undefined : toWireHeaders(context.touchedTrailer);
-    this.#end({
+    return {
       kind: "end",
       call: this.sender.id,
       code: 0,
@@ -275,16 +366,26 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall {
       headers,
       trailers,
       refused: false,
+      unfinished: false,
       payload,
-    });
+    };
   }
 
   /** The handler threw. */
   #fail(thrown: unknown): void {
-    if (thrown instanceof RpcError) return this.#respond(thrown, false);
-    if (this.finished && isAbort(thrown)) return;
-    this.#init.onHandlerError(thrown, this.#route.name);
-    this.#respond(new RpcError("internal error", Code.Internal), false);
+    // A handler that stops because it was asked to has no outcome.
+    const stopped = this.aborted !== undefined && (thrown === this.aborted || isAbort(thrown));
+    let error: RpcError;
+    if (thrown instanceof RpcError) error = thrown;
+    else if (stopped && this.#admission === undefined) return;
+    else {
+      if (!stopped) this.#init.onHandlerError(thrown, this.#route.name);
+      error = new RpcError("internal error", Code.Internal);
+    }
+    if (this.#admission === undefined) return this.#respond(error, false);
+    const headers = toWireHeaders(this.#context.touchedHeader);
+    const frame = endFrame(this.sender.id, error, headers, this.#context.touchedTrailer, "answered");
+    this.#admission.ended(frame, !stopped && isFinal(error));
   }
 
   #reject(message: string): void {
@@ -296,7 +397,8 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall {
     const context = this.#context;
     // A stream that has begun has sent its headers, or has them ready for its first frame.
     const headers = this.#pump === undefined ? toWireHeaders(context.touchedHeader) : undefined;
-    this.#end(endFrame(this.sender.id, error, headers, context.touchedTrailer, refused));
+    const how = refused ? "refused" : "answered";
+    this.#end(endFrame(this.sender.id, error, headers, context.touchedTrailer, how));
   }
 
   #end(frame: EndFrame): void {
@@ -317,7 +419,8 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall {
           ? `a message of ${out.payload.length} bytes is over the limit of ${limit.messageBytes} (limits.messageBytes of the caller)`
           : undefined;
     if (tooMuch !== undefined) {
-      out = endFrame(out.call, new RpcError(tooMuch, Code.ResourceExhausted), undefined, undefined, false);
+      const error = new RpcError(tooMuch, Code.ResourceExhausted);
+      out = endFrame(out.call, error, undefined, undefined, "answered");
     }
     this.#pump?.stop();
     this.#reader?.wake();
@@ -325,12 +428,15 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall {
   }
 }
 
+/** What an End says of the handler: it has answered, has never seen the call, or is still at work. */
+type Ending = "answered" | "refused" | "unfinished";
+
 function endFrame(
   call: number,
   error: RpcError | undefined,
   headers: readonly Header[] | undefined,
   trailer: Headers | undefined,
-  refused: boolean,
+  how: Ending,
 ): EndFrame {
   let trailers = toWireHeaders(trailer);
   if (error !== undefined) {
@@ -345,9 +451,20 @@ function endFrame(
     details: error === undefined || error.details.length === 0 ? undefined : error.details,
     headers,
     trailers,
-    refused,
+    refused: how === "refused",
+    unfinished: how === "unfinished",
     payload: undefined,
   };
+}
+
+/**
+ * Whether an error is the outcome of a key. UNAVAILABLE says by itself that trying again helps (gRPC's `statuscodes.md`),
+ * and so does a handler that says when.
+ */
+function isFinal(error: RpcError): boolean {
+  return (
+    error.code !== Code.Unavailable && !error.details.some(({ type }) => type === "google.rpc.RetryInfo")
+  );
 }
 
 /** Longest error message on the wire, in UTF-16 units. */

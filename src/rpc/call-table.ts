@@ -25,6 +25,10 @@ export interface CallingCall extends Call {
   /** The call's name, "package.Service/Method". */
   readonly name: string;
   readonly headers: readonly Header[] | undefined;
+  /** Go on behind the message with this token; `""`: from the beginning. */
+  readonly resumeToken: string;
+  /** Names the call over all its attempts; `""`: nothing does. */
+  readonly idempotencyKey: string;
   /** Absolute deadline; `Infinity` without one. */
   readonly deadlineAt: number;
   /** Fails the call; `executed` is `"no"` while it was not opened. */

@@ -94,7 +94,19 @@ export class Calls implements Opener {
       call.sender.credit = peerLimits.creditBytes - (payload === undefined ? 0 : length + PAYLOAD_COST);
       const timeoutMs = this.#timeLeft(call);
       session.send(
-        { kind: "open", call: id, method, name, headers: call.headers, timeoutMs, end, size: 0, payload },
+        {
+          kind: "open",
+          call: id,
+          method,
+          name,
+          headers: call.headers,
+          timeoutMs,
+          end,
+          size: 0,
+          resumeToken: call.resumeToken,
+          idempotencyKey: call.idempotencyKey,
+          payload,
+        },
         length,
       );
       return;
@@ -116,6 +128,8 @@ export class Calls implements Opener {
     call.sender.openInfo = {
       name: call.name,
       headers: call.headers,
+      resumeToken: call.resumeToken,
+      idempotencyKey: call.idempotencyKey,
       timeoutMs: () => this.#timeLeft(call),
     };
     if (payload !== undefined || end) call.sender.wait(payload, end, undefined);
@@ -159,7 +173,12 @@ export class Calls implements Opener {
    *
    * @throws RpcError when the message is larger than the other side takes.
    */
-  sendMessage(call: Call, payload: Uint8Array | undefined, end: boolean): Promise<void> | undefined {
+  sendMessage(
+    call: Call,
+    payload: Uint8Array | undefined,
+    end: boolean,
+    resumeToken = "",
+  ): Promise<void> | undefined {
     const { sender } = call;
     const length = payload === undefined ? 0 : payload.length;
     const { messageBytes } = this.#session.peerLimits;
@@ -169,11 +188,14 @@ export class Calls implements Opener {
       const { headers } = sender;
       sender.headers = undefined;
       if (payload !== undefined) sender.credit -= length + PAYLOAD_COST;
-      this.#session.send({ kind: "data", call: sender.id, end, size: 0, headers, payload }, length);
+      this.#session.send(
+        { kind: "data", call: sender.id, end, size: 0, headers, resumeToken, payload },
+        length,
+      );
       return undefined;
     }
     return new Promise((resolve) => {
-      sender.wait(payload, end, resolve);
+      sender.wait(payload, end, resolve, resumeToken);
       if (sender.openInfo === undefined) this.#takeTurn(call);
     });
   }
@@ -217,7 +239,7 @@ export class Calls implements Opener {
   /** Forgets a call. Nothing of it is left in any table, and its writers are released. */
   remove(call: Call): void {
     const { id } = call.sender;
-    if (id === 0) this.#unopened.delete(call as CallingCall);
+    if (id === UNOPENED) this.#unopened.delete(call as CallingCall);
     else if (this.#open.delete(id)) {
       if (this.#isOwn(id)) {
         this.#ownOpen--;
@@ -294,17 +316,29 @@ export class Calls implements Opener {
     }
   }
 
-  /** The session is lost: fails what was opened; what waits goes to the next session. */
-  onLost(): void {
+  /**
+   * The session is lost: fails what was opened; what waits goes to the next session.
+   *
+   * @param unwritten numbers of calls whose Open was never written to any link: they certainly did not run.
+   */
+  onLost(unwritten: ReadonlySet<number>): void {
     const lost = [...this.#open.values()];
-    this.#outgoing = new OutgoingMethods();
-    this.#incoming = new IncomingMethods();
-    for (const call of lost) call.lost();
     // An End that waited for room belongs to the session that is gone.
     for (const call of this.#turns) call.sender.drop();
     this.#turns.clear();
+    this.#open.clear();
+    this.#ownOpen = 0;
+    this.#peerOpen = 0;
+    this.#outgoing = new OutgoingMethods();
+    this.#incoming = new IncomingMethods();
     this.#nextId = this.#init.role === "client" ? 1 : 2;
     this.#lastPeerId = 0;
+    // Only now, with all tables as in a new session: a call that fails may be attempted again at once.
+    for (const call of lost) {
+      const { id } = call.sender;
+      call.sender.id = LOST;
+      call.lost(unwritten.has(id));
+    }
   }
 
   /** The end: fails all calls, those that wait too, and any that come later. */
@@ -312,7 +346,7 @@ export class Calls implements Opener {
     if (this.#closed !== undefined) return;
     this.#closed = new RpcError(message, code, { executed: "no" });
     for (const call of [...this.#unopened]) call.fail(this.#closed);
-    for (const call of [...this.#open.values()]) call.lost();
+    for (const call of [...this.#open.values()]) call.lost(false);
   }
 
   /** Why calls fail since {@link Calls.close}. */
@@ -369,7 +403,10 @@ export class Calls implements Opener {
     this.#open.set(id, call);
     this.#peerOpen++;
     if (frame.timeoutMs > 0) this.#deadlines.set(call, this.#init.clock() + frame.timeoutMs);
-    if (frame.payload !== undefined && call.receiver.take(frame.payload, frame.size, false) !== undefined) {
+    if (
+      frame.payload !== undefined &&
+      call.receiver.take(frame.payload, frame.size, false, "") !== undefined
+    ) {
       throw violation(`the first message of call ${id} does not fit its size or its credit`);
     }
     if (frame.end) this.#ended(call);
@@ -381,7 +418,7 @@ export class Calls implements Opener {
     if (receiver.ended) throw violation(`data for call ${frame.call} after its end`);
     if (frame.headers !== undefined && this.#isOwn(frame.call)) (call as CallingCall).answered(frame.headers);
     if (frame.payload !== undefined) {
-      const fault = receiver.take(frame.payload, frame.size, false);
+      const fault = receiver.take(frame.payload, frame.size, false, frame.resumeToken);
       if (fault === "violation") throw violation(`data for call ${frame.call} beyond its credit or its size`);
       if (fault === "tooLarge") {
         const size = Math.max(frame.size, frame.payload.length);
@@ -399,7 +436,7 @@ export class Calls implements Opener {
       throw violation(`end of call ${frame.call} inside a message`);
     }
     if (frame.payload !== undefined) {
-      const fault = call.receiver.take(frame.payload, 0, true);
+      const fault = call.receiver.take(frame.payload, 0, true, "");
       if (fault === "tooLarge") {
         return call.fail(tooLarge(frame.payload.length, this.#init.limits.messageBytes, "unknown"));
       }
@@ -423,6 +460,7 @@ export class Calls implements Opener {
     this.#refuse(id, Code.ResourceExhausted, error.rawMessage, false);
   }
 
+  /** @param refused no handler has seen the call; otherwise one is at work. */
   #refuse(call: number, code: Code, message: string, refused = true): void {
     this.#session.send(
       {
@@ -434,6 +472,7 @@ export class Calls implements Opener {
         headers: undefined,
         trailers: undefined,
         refused,
+        unfinished: !refused,
         payload: undefined,
       },
       message.length,
@@ -449,6 +488,10 @@ export class Calls implements Opener {
     return (id % 2 === 1) === (this.#init.role === "client");
   }
 }
+
+/** {@link Sender.id} before the Open is sent, and once the session it was sent in is lost. */
+export const UNOPENED = 0;
+const LOST = -1;
 
 /** Beyond this, credit no longer grows: it keeps hostile sums exact. */
 const MAX_CREDIT = 2 ** 48;

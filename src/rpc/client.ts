@@ -170,10 +170,12 @@ async function singleMessage(
 
 /** A method that answers with one message answered with more: as in gRPC, it is not what the schema says. */
 export function extraMessage(method: string): RpcError {
-  return new RpcError(`${method} answers with one message, but more arrived`, Code.Unimplemented);
+  const message = `${method} answers with one message, but more arrived`;
+  return new RpcError(message, Code.Unimplemented, { executed: "yes" });
 }
 
 /** A method that answers with one message answered with none. */
 export function missingMessage(method: string): RpcError {
-  return new RpcError(`${method} answers with one message, but none arrived`, Code.Unimplemented);
+  const message = `${method} answers with one message, but none arrived`;
+  return new RpcError(message, Code.Unimplemented, { executed: "yes" });
 }

@@ -21,6 +21,24 @@ export interface Identity {
   readonly claims?: unknown;
 }
 
+/** What a handler knows of the idempotency key that its call carries. */
+export interface IdempotencyContext {
+  /** The caller's key. */
+  readonly key: string;
+  /** `Identity.id` of the caller; `""` without one. Keys of two identities have nothing to do with each other. */
+  readonly identity: string;
+  /** 1 for the first attempt that runs; more when an earlier one died or gave up in the middle. */
+  readonly attempt: number;
+  /**
+   * Stores the response now, before the handler returns. Where the store shares the handler's database, called inside the
+   * handler's transaction, effect and response are kept together or not at all.
+   *
+   * @param response The message that the handler is about to return.
+   * @throws LostClaimError when another attempt has taken the key over: roll back.
+   */
+  complete(response: object): void | Promise<void>;
+}
+
 /** What a handler knows of its call. */
 export interface HandlerContext {
   readonly service: DescService;
@@ -40,6 +58,13 @@ export interface HandlerContext {
   /** The other end: `createClient(Service, context.peer)` calls services that it serves. */
   readonly peer: Transport;
   readonly session: SessionInfo;
+  /** The idempotency key of the call, and what goes with it; `undefined` when the call carries none. */
+  readonly idempotency: IdempotencyContext | undefined;
+  /**
+   * Server streaming: token of the last message that the caller has consumed of this stream in a session that was lost; go
+   * on behind it. `undefined`: from the beginning. See `resumable`.
+   */
+  readonly resumeToken: string | undefined;
 }
 
 /** What {@link CallContext} needs of its call. */
@@ -50,6 +75,8 @@ export interface ContextCall {
   readonly timeLeft: () => number | undefined;
   readonly peer: Transport;
   readonly session: SessionInfo;
+  readonly idempotency: IdempotencyContext | undefined;
+  readonly resumeToken: string;
 }
 
 /** The context of one call. All that costs something is made when a handler asks for it. */
@@ -107,6 +134,14 @@ export class CallContext implements HandlerContext {
 
   get session(): SessionInfo {
     return this.#call.session;
+  }
+
+  get idempotency(): IdempotencyContext | undefined {
+    return this.#call.idempotency;
+  }
+
+  get resumeToken(): string | undefined {
+    return this.#call.resumeToken === "" ? undefined : this.#call.resumeToken;
   }
 
   /** Response headers, if a handler has touched them. */

@@ -6,7 +6,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { Code } from "../base/code.js";
+import type { Code } from "../base/code.js";
 import { type Executed, RpcError } from "../base/error.js";
 import { flatCodec } from "./flat-codec.js";
 
@@ -33,19 +33,20 @@ export function encodeMessage<Desc extends DescMessage>(
 /**
  * Decodes a message. Byte fields are views into `payload`.
  *
- * @throws RpcError with `code` when the bytes are not a message of this type.
+ * @throws RpcError with `code` and `executed` when the bytes are not a message of this type.
  */
 export function decodeMessage<Desc extends DescMessage>(
   schema: Desc,
   payload: Uint8Array,
   code: Code,
+  executed: Executed,
 ): MessageShape<Desc> {
   try {
     return (
       (flatCodec(schema)?.decode(payload) as MessageShape<Desc> | undefined) ?? fromBinary(schema, payload)
     );
   } catch (error) {
-    throw codecError("decode", schema, error, code, code === Code.InvalidArgument ? "no" : "unknown");
+    throw codecError("decode", schema, error, code, executed);
   }
 }
 

@@ -9,9 +9,9 @@ import type { EncodedPacket, PacketEncoder } from "../wire/encode.js";
 import { WireError } from "../wire/error.js";
 import type { CallFrame, GoAwayFrame, HelloFrame } from "../wire/frame.js";
 import { createAnswerer, type HandlerErrorLog } from "./answer.js";
-import { createCaller } from "./caller.js";
 import { Calls } from "./calls.js";
 import type { Identity, SessionInfo } from "./context.js";
+import type { CallGuard } from "./guard.js";
 import type { RouteTable } from "./router.js";
 import type { Interceptor, Transport } from "./transport.js";
 
@@ -37,11 +37,13 @@ export interface PeerInit {
   readonly clock: Clock;
   readonly encoder: PacketEncoder;
   readonly routes: RouteTable;
-  /** For calls that this side makes. */
-  readonly callInterceptors: readonly Interceptor[];
+  /** Makes what calls of this side are made with. */
+  readonly createTransport: (calls: Calls) => Transport;
   /** For calls that this side answers. */
   readonly handlerInterceptors: readonly Interceptor[];
   readonly onHandlerError: HandlerErrorLog;
+  /** Stands before calls with an idempotency key that this side answers. */
+  readonly guard: CallGuard | undefined;
   readonly maxWaitingCalls: number;
   readonly maxWaitMs: number;
   readonly whyNotOpen: () => string;
@@ -84,6 +86,7 @@ export class Peer implements SessionHost {
       routes: init.routes,
       interceptors: init.handlerInterceptors,
       onHandlerError: init.onHandlerError,
+      guard: init.guard,
       peer: () => this.transport,
       session: () => this.info,
     });
@@ -100,7 +103,7 @@ export class Peer implements SessionHost {
       },
       this.session,
     );
-    this.transport = createCaller(this.calls, init.callInterceptors);
+    this.transport = init.createTransport(this.calls);
   }
 
   /** The session as handlers see it. */
@@ -173,8 +176,8 @@ export class Peer implements SessionHost {
     this.#events.onOpen(opened);
   }
 
-  onLost(): void {
-    this.calls.onLost();
+  onLost(unwritten: ReadonlySet<number>): void {
+    this.calls.onLost(unwritten);
     this.#events.onLost();
   }
 

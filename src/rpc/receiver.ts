@@ -13,6 +13,13 @@ export class Receiver {
   ended = false;
   readonly #window: number;
   readonly #messageBytes: number;
+  /** Token of the message that was consumed last; `""` when it carried none. */
+  resumeToken = "";
+  /** Tokens of the messages that wait, by their number; there once a token has come. */
+  #tokens: Map<number, string> | undefined;
+  #received = 0;
+  #shifted = 0;
+  #pieceToken = "";
   #queue: Uint8Array[] | undefined;
   #head = 0;
   /** Bytes that the other side may still send. */
@@ -34,13 +41,18 @@ export class Receiver {
     return this.#queue === undefined ? 0 : this.#queue.length - this.#head;
   }
 
+  /** Messages that the reader has consumed. */
+  get consumed(): number {
+    return this.#shifted;
+  }
+
   /** Whether a message has begun that is not complete. */
   get incomplete(): boolean {
     return this.#pieces !== undefined;
   }
 
   /** Takes in a payload from a frame. `free`: it costs no credit (the payload of an End). */
-  take(payload: Uint8Array, size: number, free: boolean): ReceiveFault | undefined {
+  take(payload: Uint8Array, size: number, free: boolean, resumeToken: string): ReceiveFault | undefined {
     const { length } = payload;
     if (!free) {
       this.#credit -= length + PAYLOAD_COST;
@@ -49,12 +61,13 @@ export class Receiver {
     if (this.#pieces === undefined) {
       if (size === 0) {
         if (length > this.#messageBytes) return "tooLarge";
-        this.#push(payload);
+        this.#push(payload, resumeToken);
         return undefined;
       }
       if (size <= length) return "violation";
       if (size > this.#messageBytes) return "tooLarge";
       this.#size = size;
+      this.#pieceToken = resumeToken;
       this.#pieces = [];
       this.#piecesBytes = 0;
     } else if (size !== 0) {
@@ -72,7 +85,7 @@ export class Receiver {
     // What the earlier pieces cost was given back; the reader gives back the cost of the whole.
     this.#consumed -= this.#size - length;
     this.#pieces = undefined;
-    this.#push(whole);
+    this.#push(whole, this.#pieceToken);
     return undefined;
   }
 
@@ -91,6 +104,8 @@ export class Receiver {
       this.#head = 0;
     }
     this.#consumed += message.length + PAYLOAD_COST;
+    this.#shifted++;
+    if (this.#tokens !== undefined) this.#takeToken();
     return message;
   }
 
@@ -108,9 +123,20 @@ export class Receiver {
     this.#queue = undefined;
     this.#head = 0;
     this.#pieces = undefined;
+    this.#tokens = undefined;
   }
 
-  #push(message: Uint8Array): void {
+  #takeToken(): void {
+    this.resumeToken = this.#tokens?.get(this.#shifted) ?? "";
+    this.#tokens?.delete(this.#shifted);
+  }
+
+  #push(message: Uint8Array, resumeToken: string): void {
+    this.#received++;
+    if (resumeToken !== "") {
+      this.#tokens ??= new Map();
+      this.#tokens.set(this.#received, resumeToken);
+    }
     if (this.#queue === undefined) this.#queue = [message];
     else this.#queue.push(message);
   }

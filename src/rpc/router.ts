@@ -9,8 +9,8 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { methodName } from "./caller.js";
 import type { HandlerContext } from "./context.js";
+import { methodInfo } from "./method-info.js";
 
 /** The implementation of one method. */
 export type MethodImpl<M> =
@@ -82,7 +82,7 @@ export function collectRoutes(routes: Routes | undefined): RouteTable {
             `${service.typeName}.${method.localName} must be a function, not ${typeof handler}`,
           );
         }
-        const name = methodName(method);
+        const { name } = methodInfo(method);
         table.set(name, { name, method, handler: handler.bind(implementation) as Route["handler"] });
       }
       return router;

@@ -11,6 +11,8 @@ interface Waiting {
   offset: number;
   /** The last one of this side. */
   readonly end: boolean;
+  /** Goes with the first piece. */
+  readonly resumeToken: string;
   /** Tells the writer that all of it is sent, or that the call is over. */
   readonly done: (() => void) | undefined;
 }
@@ -19,6 +21,8 @@ interface Waiting {
 export interface OpenInfo {
   readonly name: string;
   readonly headers: readonly Header[] | undefined;
+  readonly resumeToken: string;
+  readonly idempotencyKey: string;
   /** Time left at a time, in milliseconds; 0: no deadline. */
   readonly timeoutMs: (() => number) | undefined;
 }
@@ -62,10 +66,15 @@ export class Sender {
   }
 
   /** Adds a message that has to wait; resolves when it was sent, or the call is over. */
-  wait(payload: Uint8Array | undefined, end: boolean, done: (() => void) | undefined): void {
+  wait(
+    payload: Uint8Array | undefined,
+    end: boolean,
+    done: (() => void) | undefined,
+    resumeToken = "",
+  ): void {
     if (end) this.#ended = true;
     this.#waiting ??= [];
-    this.#waiting.push({ payload, offset: 0, end, done });
+    this.#waiting.push({ payload, offset: 0, end, resumeToken, done });
   }
 
   /** Marks the sending half as ended without a frame that waits. */
@@ -111,6 +120,7 @@ export class Sender {
         end: item.end,
         size: 0,
         headers: this.#takeHeaders(),
+        resumeToken: "",
         payload: undefined,
       };
     }
@@ -127,7 +137,9 @@ export class Sender {
     if (this.openInfo !== undefined) {
       frame = this.#open(opener, piece, end, size);
     } else {
-      frame = { kind: "data", call: this.id, end, size, headers: this.#takeHeaders(), payload: piece };
+      const resumeToken = item.offset === 0 ? item.resumeToken : "";
+      const headers = this.#takeHeaders();
+      frame = { kind: "data", call: this.id, end, size, headers, resumeToken, payload: piece };
     }
     this.credit -= length + PAYLOAD_COST;
     item.offset += length;
@@ -160,6 +172,8 @@ export class Sender {
       timeoutMs: info.timeoutMs?.() ?? 0,
       end,
       size,
+      resumeToken: info.resumeToken,
+      idempotencyKey: info.idempotencyKey,
       payload,
     };
   }

@@ -4,9 +4,11 @@ import type { RpcError } from "../base/error.js";
 import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
 import { decodeMessage, encodeMessage } from "./payload.js";
+import { resumeTokenOf } from "./resumable.js";
 
 /** What a {@link MessageReader} asks of its call. */
 export interface ReadSource<Desc extends DescMessage> {
+  /** The call to read from: another one after each attempt. */
   readonly call: Call;
   readonly calls: Calls;
   readonly schema: Desc;
@@ -92,7 +94,7 @@ export class MessageReader<Desc extends DescMessage> implements AsyncIterableIte
     if (payload !== undefined) {
       source.calls.giveCredit(source.call);
       try {
-        return { done: false, value: decodeMessage(source.schema, payload, source.decodeCode) };
+        return { done: false, value: decodeMessage(source.schema, payload, source.decodeCode, "unknown") };
       } catch (error) {
         this.#over = true;
         source.leave(error as RpcError);
@@ -146,7 +148,8 @@ export function pumpMessages<Desc extends DescMessage>(
         }
         if (call.finished || stopped) return stop();
         if (result.done === true) return;
-        const room = calls.sendMessage(call, encodeMessage(schema, result.value, encodeCode), false);
+        const payload = encodeMessage(schema, result.value, encodeCode);
+        const room = calls.sendMessage(call, payload, false, resumeTokenOf(result.value));
         if (room !== undefined) {
           await room;
           if (call.finished) return stop();

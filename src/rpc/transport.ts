@@ -31,6 +31,14 @@ export interface CallOptions {
    * UNAVAILABLE.
    */
   readonly waitForReady?: boolean | undefined;
+  /**
+   * Names the call over all its attempts, in this session and in others: 1 to 255 characters, unary methods only. The
+   * server runs the handler to completion once for it, and every attempt gets the same response; it needs an
+   * `idempotencyStore`. Calls of methods with `option (hawser.v1.once) = true` have one by themselves (a UUIDv7).
+   */
+  readonly idempotencyKey?: string | undefined;
+  /** `false`: no further attempt if this one may have run, whatever is configured. */
+  readonly retry?: false | undefined;
 }
 
 /** What requests of both shapes have in common, as interceptors see them. */

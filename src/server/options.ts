@@ -1,4 +1,6 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
+import { checkStore } from "../idempotency/check.js";
+import type { IdempotencyStore } from "../idempotency/store.js";
 import type { Identity } from "../rpc/context.js";
 import { collectRoutes, type Routes, type RouteTable } from "../rpc/router.js";
 import type { Interceptor } from "../rpc/transport.js";
@@ -39,6 +41,11 @@ export interface ServerOptions extends SessionOptions {
    * PERMISSION_DENIED to turn it away. Default: everybody is let in without an identity.
    */
   readonly authenticate?: (request: AuthRequest) => Identity | Promise<Identity>;
+  /**
+   * Where handlers keep what has run under an idempotency key: `memoryIdempotencyStore()`, `sqliteIdempotencyStore()`.
+   * Without it, calls with a key are refused, and methods with `option (hawser.v1.once) = true` cannot be served.
+   */
+  readonly idempotencyStore?: IdempotencyStore;
   /** How long a session is kept without a link, in milliseconds. Default 60,000. */
   readonly graceMs?: number;
   /** Sessions without a link that are kept; beyond, the oldest goes first. Default 10,000. */
@@ -54,6 +61,7 @@ export interface ServerSettings {
   readonly interceptors: readonly Interceptor[];
   readonly callInterceptors: readonly Interceptor[];
   readonly authenticate: ((request: AuthRequest) => Identity | Promise<Identity>) | undefined;
+  readonly idempotencyStore: IdempotencyStore | undefined;
   readonly graceMs: number;
   readonly maxDetachedSessions: number;
   readonly logger: Logger;
@@ -64,6 +72,7 @@ const KEYS = [
   "interceptors",
   "callInterceptors",
   "authenticate",
+  "idempotencyStore",
   "graceMs",
   "maxDetachedSessions",
   "logger",
@@ -81,12 +90,15 @@ export function resolveServerOptions(options: ServerOptions): ServerSettings {
     throw new TypeError("createServer() needs routes: (router) => router.service(MyService, { … })");
   }
   checkFunction("authenticate", options.authenticate);
+  const routes = collectRoutes(options.routes);
+  checkStore(routes, options.idempotencyStore, "createServer()");
   return {
     session: resolveSettings(options),
-    routes: collectRoutes(options.routes),
+    routes,
     interceptors: options.interceptors ?? [],
     callInterceptors: options.callInterceptors ?? [],
     authenticate: options.authenticate,
+    idempotencyStore: options.idempotencyStore,
     graceMs: checkDuration("graceMs", options.graceMs ?? 60_000),
     maxDetachedSessions: checkInteger("maxDetachedSessions", options.maxDetachedSessions ?? 10_000, 0),
     logger: options.logger ?? console,

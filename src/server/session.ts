@@ -4,6 +4,9 @@ import { hex } from "../base/hex.js";
 import { Driver } from "../driver/driver.js";
 import type { Link } from "../driver/link.js";
 import type { TimerItem, Timers } from "../driver/timers.js";
+import type { Guard } from "../idempotency/guard.js";
+import type { Retrier } from "../retry/retrier.js";
+import { createTransport } from "../retry/transport.js";
 import type { Identity } from "../rpc/context.js";
 import { Peer } from "../rpc/peer.js";
 import type { Transport } from "../rpc/transport.js";
@@ -36,6 +39,10 @@ export interface SessionOwner {
   readonly timers: Timers;
   readonly encoder: PacketEncoder;
   readonly epoch: Uint8Array;
+  /** For calls to clients. A client that is lost is gone: nothing but what certainly did not run is attempted again. */
+  readonly retrier: Retrier;
+  readonly newKey: () => string;
+  readonly guard: Guard | undefined;
   /** The link is gone; the session waits for another. */
   onDetached(session: LiveSession): void;
   /** The session is over. */
@@ -64,10 +71,12 @@ export class LiveSession implements ServerSession, TimerItem {
       clock: timers.clock,
       encoder: owner.encoder,
       routes: settings.routes,
-      callInterceptors: settings.callInterceptors,
+      createTransport: (calls) =>
+        createTransport({ calls, retrier: owner.retrier, newKey: owner.newKey }, settings.callInterceptors),
       handlerInterceptors: settings.interceptors,
       onHandlerError: (error, method) =>
         settings.logger.error(`hawser: the handler of ${method} failed:`, error),
+      guard: owner.guard,
       maxWaitingCalls: settings.session.limits.calls,
       maxWaitMs: settings.graceMs,
       whyNotOpen: () => "the client has no link",

@@ -1,13 +1,21 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomFillSync } from "node:crypto";
+import type { Clock } from "../base/clock.js";
 import { Code } from "../base/code.js";
 import { hex, sameBytes } from "../base/hex.js";
+import { pooled } from "../driver/entropy.js";
 import type { Link } from "../driver/link.js";
 import type { Timers } from "../driver/timers.js";
+import { Guard } from "../idempotency/guard.js";
+import { uuidV7 } from "../idempotency/key.js";
+import { NO_RETRIES } from "../retry/options.js";
+import { Retrier } from "../retry/retrier.js";
 import type { Identity } from "../rpc/context.js";
 import { PacketEncoder } from "../wire/encode.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
 import type { ServerSettings } from "./options.js";
 import { LiveSession, type ServerSession, type SessionOwner } from "./session.js";
+
+const randomFill = pooled((into) => randomFillSync(into));
 
 /** 128 bits, as `Welcome.session` and `Welcome.epoch` demand. */
 const ID_BYTES = 16;
@@ -19,13 +27,25 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   readonly encoder: PacketEncoder = new PacketEncoder((bytes) => Buffer.allocUnsafeSlow(bytes));
   /** Names this run of the server: a session of another run is never taken for one of this. */
   readonly epoch: Uint8Array = new Uint8Array(randomBytes(ID_BYTES));
+  readonly retrier: Retrier;
+  readonly newKey: () => string;
+  readonly guard: Guard | undefined;
   readonly #all = new Map<string, LiveSession>();
   /** Sessions without a link, the longest detached first. */
   readonly #detached = new Set<LiveSession>();
 
-  constructor(settings: ServerSettings, timers: Timers) {
+  /** @param wallClock Milliseconds since the epoch. */
+  constructor(settings: ServerSettings, timers: Timers, wallClock: Clock = Date.now) {
     this.settings = settings;
     this.timers = timers;
+    this.newKey = () => uuidV7(wallClock(), randomFill);
+    const after = (delayMs: number, task: () => void) => timers.after(delayMs, task);
+    this.retrier = new Retrier(NO_RETRIES, { clock: timers.clock, random: Math.random, after });
+    const { idempotencyStore, logger } = settings;
+    if (idempotencyStore !== undefined) {
+      const onError = (error: unknown, where: string) => logger.error(`hawser: ${where} failed:`, error);
+      this.guard = new Guard(idempotencyStore, { wallClock, after, onError });
+    }
   }
 
   /** Number of sessions, with and without a link. */

@@ -18,8 +18,12 @@ export interface SessionHost {
   pullFrame(): CallFrame | undefined;
   /** The handshake is done. */
   onOpen(opened: SessionOpened): void;
-  /** The other side no longer has the session; a new one takes its place, and all calls that were opened are lost. */
-  onLost(): void;
+  /**
+   * The other side no longer has the session; a new one takes its place, and all calls that were opened are lost.
+   *
+   * @param unwritten numbers of calls whose Open was never written to any link.
+   */
+  onLost(unwritten: ReadonlySet<number>): void;
   /** The other side is about to close the link. */
   onGoAway(frame: GoAwayFrame): void;
   /** The link must be closed with this code. */

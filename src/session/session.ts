@@ -56,6 +56,8 @@ export class Session {
   #queue: CallFrame[] = [];
   #queuedBytes = 0;
   #transmitting = false;
+  /** Calls whose Open lies in the outbox and was never written to a link. */
+  readonly #unwritten = new Set<number>();
 
   #greetedAt = 0;
 
@@ -272,8 +274,7 @@ export class Session {
     if (this.#state !== "detached") throw new Error(`forget() while the session is ${this.#state}`);
     this.#id = EMPTY;
     this.#epoch = EMPTY;
-    this.#reset();
-    this.#host.onLost();
+    this.#lose();
   }
 
   /** Asks for {@link Session.transmit}, because frames wait to be pulled. */
@@ -308,6 +309,7 @@ export class Session {
     const again = this.#outbox.takeUnwritten(now);
     if (again !== undefined) {
       // Its acknowledgement is an old one; what is owed still has to be sent.
+      if (this.#unwritten.size > 0) this.#unwritten.clear();
       return again;
     }
     const packet = this.#transmitCalls(now, bulk);
@@ -413,8 +415,8 @@ export class Session {
       }
       this.#outbox.acknowledge(welcome.received);
     } else {
-      this.#reset();
-      if (had) this.#host.onLost();
+      if (had) this.#lose();
+      else this.#reset();
     }
     this.#id = new Uint8Array(welcome.session);
     this.#epoch = new Uint8Array(welcome.epoch);
@@ -481,6 +483,7 @@ export class Session {
   #detach(): void {
     this.#control = [];
     // Frames that were queued but not yet numbered go into a packet now, so that nothing stands outside the outbox.
+    for (const frame of this.#queue) if (frame.kind === "open") this.#unwritten.add(frame.call);
     while (this.#queue.length > 0) {
       const packet = this.#transmitCalls(0, false);
       if (packet === undefined) break;
@@ -494,7 +497,15 @@ export class Session {
     this.#reset();
   }
 
+  /** The other side does not have this session any more. */
+  #lose(): void {
+    const unwritten = new Set(this.#unwritten);
+    this.#reset();
+    this.#host.onLost(unwritten);
+  }
+
   #reset(): void {
+    this.#unwritten.clear();
     this.#outbox.clear();
     this.#queue = [];
     this.#queuedBytes = 0;

@@ -55,11 +55,15 @@ export function createPair(options: PairOptions): Pair {
   const network = createNetwork(clock, random, options.network);
   const serverSettings = resolveServerOptions(options.server);
   const timers = new Timers(clock.now, clock.schedule);
-  let sessions = new Sessions(serverSettings, timers);
+  let sessions = new Sessions(serverSettings, timers, clock.now);
 
   const connection = openConnection("ws://pair/rpc", resolveConnectOptions(options.client ?? {}), {
     clock: clock.now,
+    wallClock: clock.now,
     random,
+    randomBytes: (into) => {
+      for (let i = 0; i < into.length; i++) into[i] = Math.floor(random() * 256);
+    },
     schedule: clock.schedule,
     allocate: (bytes) => new Uint8Array(bytes),
     defer: (task) => process.nextTick(task),
@@ -86,7 +90,7 @@ export function createPair(options: PairOptions): Pair {
     restartServer() {
       network.cut();
       const old = sessions;
-      sessions = new Sessions(serverSettings, timers);
+      sessions = new Sessions(serverSettings, timers, clock.now);
       for (const session of [...old]) session.close();
     },
     async close() {

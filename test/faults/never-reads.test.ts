@@ -4,12 +4,16 @@ import { Driver } from "../../src/driver/driver.js";
 import type { Link } from "../../src/driver/link.js";
 import { Timers } from "../../src/driver/timers.js";
 import { Peer } from "../../src/rpc/peer.js";
+import type { Transport } from "../../src/rpc/transport.js";
 import { resolveSettings } from "../../src/session/settings.js";
 import { PacketEncoder } from "../../src/wire/encode.js";
 import { frames, packet } from "../support/frames.js";
 
 /** What a message that is not sent costs in memory beside its bytes, about. */
 const MESSAGE_COST = 100;
+
+/** No call is made here. */
+const never: Transport = { unary: () => expect.fail(), stream: () => expect.fail() };
 
 /** A server's side of a link whose other end never reads: nothing that is written ever leaves. */
 function stuckServer() {
@@ -23,7 +27,8 @@ function stuckServer() {
     clock: () => now,
     encoder: new PacketEncoder(),
     routes: new Map(),
-    callInterceptors: [],
+    createTransport: () => never,
+    guard: undefined,
     handlerInterceptors: [],
     onHandlerError: () => undefined,
     maxWaitingCalls: 0,

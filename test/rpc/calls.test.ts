@@ -15,9 +15,11 @@ import {
   RpcError,
   type ServiceImpl,
 } from "../../src/index.js";
+import { NO_RETRIES } from "../../src/retry/options.js";
+import { Retrier } from "../../src/retry/retrier.js";
+import { createTransport } from "../../src/retry/transport.js";
 import { createAnswerer } from "../../src/rpc/answer.js";
 import type { CallSession } from "../../src/rpc/call-table.js";
-import { createCaller } from "../../src/rpc/caller.js";
 import { Calls } from "../../src/rpc/calls.js";
 import { collectRoutes } from "../../src/rpc/router.js";
 import { createPair, type Pair, type PairOptions } from "../../src/testing/index.js";
@@ -565,6 +567,7 @@ describe("an End inside a message", () => {
     headers: undefined,
     trailers: undefined,
     refused: false,
+    unfinished: false,
     payload: undefined,
   };
 
@@ -582,10 +585,20 @@ describe("an End inside a message", () => {
       { ...settings, role: "client", answerer, whyNotOpen: () => "", onDeadline: () => undefined },
       session,
     );
-    const call = createCaller(calls, []).unary(EchoService.method.echo, {}, undefined);
+    const host = { clock: () => 0, random: () => 0, after: () => expect.fail("nothing is attempted again") };
+    const caller = { calls, retrier: new Retrier(NO_RETRIES, host), newKey: () => "" };
+    const call = createTransport(caller, []).unary(EchoService.method.echo, {}, undefined);
     call.catch(() => undefined);
     const payload = new Uint8Array(8);
-    calls.onFrame({ kind: "data", call: 1, end: false, size: 20, headers: undefined, payload });
+    calls.onFrame({
+      kind: "data",
+      call: 1,
+      end: false,
+      size: 20,
+      headers: undefined,
+      resumeToken: "",
+      payload,
+    });
     return { calls, call };
   }
 
@@ -614,6 +627,7 @@ describe("an answer that waits for a link", () => {
       routes: collectRoutes((router) => router.service(EchoService, { echo: () => never })),
       interceptors: [],
       onHandlerError: () => expect.fail("no handler fails"),
+      guard: undefined,
       peer: () => expect.fail("nobody calls back"),
       session: () => ({ id: "", identity: undefined }),
     });
@@ -645,6 +659,8 @@ describe("an answer that waits for a link", () => {
       headers: undefined,
       end: true,
       size: 0,
+      resumeToken: "",
+      idempotencyKey: "",
       payload: new Uint8Array(0),
     } as const;
     const name = "hawser.test.v1.EchoService/Echo";
@@ -657,7 +673,7 @@ describe("an answer that waits for a link", () => {
     // It would go out now, if the session went on …
     expect(calls.pullFrame()).toMatchObject({ kind: "end", call: 2, code: Code.DeadlineExceeded });
     // … but means nothing to another one.
-    calls.onLost();
+    calls.onLost(new Set());
     expect(calls.pullFrame()).toBeUndefined();
     expect(calls.size).toBe(0);
   });

@@ -86,12 +86,17 @@ describe("the flat codec", () => {
     const init = { large: 2n ** 64n - 1n };
     expect(codec.encode(init)).toBeUndefined();
     const bytes = encodeMessage(FlatValuesSchema, init, Code.Internal);
-    expect(decodeMessage(FlatValuesSchema, bytes, Code.Internal).large).toBe(2n ** 64n - 1n);
+    expect(decodeMessage(FlatValuesSchema, bytes, Code.Internal, "unknown").large).toBe(2n ** 64n - 1n);
   });
 
   it("keeps unknown fields, through a decode and an encode", () => {
     const newer: MoreValues = create(MoreValuesSchema, { text: "a", list: ["b", "c"] });
-    const older = decodeMessage(FlatValuesSchema, toBinary(MoreValuesSchema, newer), Code.Internal);
+    const older = decodeMessage(
+      FlatValuesSchema,
+      toBinary(MoreValuesSchema, newer),
+      Code.Internal,
+      "unknown",
+    );
     expect(older.$unknown).toHaveLength(2);
     const back = fromBinary(MoreValuesSchema, encodeMessage(FlatValuesSchema, older, Code.Internal));
     expect(equals(MoreValuesSchema, back, newer)).toBe(true);
@@ -112,7 +117,7 @@ describe("the flat codec", () => {
         const position = at % bytes.length;
         bytes[position] = byte;
         const hostile = cut ? bytes.subarray(0, position) : bytes;
-        const ours = verdict(() => decodeMessage(FlatValuesSchema, hostile, Code.InvalidArgument));
+        const ours = verdict(() => decodeMessage(FlatValuesSchema, hostile, Code.InvalidArgument, "unknown"));
         const theirs = verdict(() => fromBinary(FlatValuesSchema, hostile));
         expect(ours).toStrictEqual(theirs);
       }),

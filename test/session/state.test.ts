@@ -342,7 +342,7 @@ describe("the outbox", () => {
     while (bench.session.writable) {
       const payload = new Uint8Array(60_000);
       bench.session.send(
-        { kind: "data", call: 1, end: false, size: 0, headers: undefined, payload },
+        { kind: "data", call: 1, end: false, size: 0, headers: undefined, resumeToken: "", payload },
         payload.length,
       );
       bench.written();

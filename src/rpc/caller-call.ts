@@ -1,0 +1,197 @@
+import { Code, codeFromWire } from "../base/code.js";
+import { RpcError } from "../base/error.js";
+import type { EndFrame, Header } from "../wire/frame.js";
+import { Call } from "./call.js";
+import type { CallingCall } from "./call-table.js";
+import { type Calls, UNOPENED } from "./calls.js";
+import { fromWireHeaders } from "./metadata.js";
+import type { MethodInfo } from "./method-info.js";
+
+/** What all attempts of a call have in common, and what the next one is to say of itself. */
+export interface CallPlan {
+  readonly info: MethodInfo;
+  readonly headers: readonly Header[] | undefined;
+  /** By the calls' clock; `Infinity`: none. */
+  readonly deadlineAt: number;
+  readonly signal: AbortSignal | undefined;
+  readonly waitForReady: boolean;
+  readonly idempotencyKey: string;
+  readonly resumeToken: string;
+  /** Attempts before this one. */
+  readonly previousAttempts: number;
+}
+
+/** How an attempt failed, which says more about trying again than its status does. */
+export type Failure =
+  /** The other side turned it away before a handler saw it. */
+  | "refused"
+  /** The session was lost before anything of the call was written. */
+  | "unwritten"
+  /** The session was lost with the call in it. */
+  | "lost"
+  /** The other side answered with this error. */
+  | "answered"
+  /** This side ended it: deadline, cancellation, a limit of its own, the end of the connection. */
+  | "local";
+
+/** Says on later attempts how many there were before (gRFC A6). */
+const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
+
+/** The side of a call that opened it: one attempt. */
+export class CallerCall extends Call implements CallingCall {
+  readonly headers: readonly Header[] | undefined;
+  responseHeaders: readonly Header[] | undefined;
+  trailers: readonly Header[] | undefined;
+  /** The error, once the call has failed. */
+  error: RpcError | undefined;
+  /** How it failed; says something once there is an error. */
+  failure: Failure = "local";
+  /** Called on every change that a reader may wait for. */
+  onChange: (() => void) | undefined;
+  readonly #plan: CallPlan;
+  readonly #calls: Calls;
+  #onAbort: (() => void) | undefined;
+
+  constructor(calls: Calls, plan: CallPlan) {
+    const { limits } = calls;
+    super(limits.creditBytes, limits.messageBytes);
+    this.#calls = calls;
+    this.#plan = plan;
+    const { headers, previousAttempts } = plan;
+    this.headers =
+      previousAttempts === 0
+        ? headers
+        : [...(headers ?? []), [PREVIOUS_ATTEMPTS, String(previousAttempts)] as const];
+  }
+
+  get name(): string {
+    return this.#plan.info.name;
+  }
+
+  get deadlineAt(): number {
+    return this.#plan.deadlineAt;
+  }
+
+  get idempotencyKey(): string {
+    return this.#plan.idempotencyKey;
+  }
+
+  get resumeToken(): string {
+    return this.#plan.resumeToken;
+  }
+
+  /** Sends the Open, unless the call is over before it began. */
+  start(payload: Uint8Array | undefined, end: boolean): void {
+    const { signal, deadlineAt, waitForReady } = this.#plan;
+    if (signal?.aborted === true) return this.fail(abortError(signal.reason, "no"));
+    if (deadlineAt !== Number.POSITIVE_INFINITY && deadlineAt <= this.#calls.clock()) {
+      const message = `the deadline of ${this.name} passed before it was sent`;
+      return this.fail(new RpcError(message, Code.DeadlineExceeded, { executed: "no" }));
+    }
+    if (signal !== undefined) {
+      this.#onAbort = () => this.cancel(Code.Canceled, abortError(signal.reason, this.executedNow));
+      signal.addEventListener("abort", this.#onAbort);
+    }
+    this.#calls.start(this, payload, end, waitForReady);
+  }
+
+  /** Whether the handler may have run, if the call were to fail on this side now. */
+  get executedNow(): "no" | "unknown" {
+    return this.sender.id === UNOPENED ? "no" : "unknown";
+  }
+
+  /** Gives up the call, and tells the other side. */
+  cancel(code: Code, error: RpcError): void {
+    if (this.finished) return;
+    this.#calls.cancel(this, code, code === Code.Canceled ? "" : error.rawMessage);
+    this.fail(error);
+  }
+
+  fail(error: RpcError): void {
+    if (this.finished) return;
+    this.error = error;
+    this.receiver.drop();
+    this.#finish();
+  }
+
+  answered(headers: readonly Header[]): void {
+    this.responseHeaders ??= headers;
+  }
+
+  concluded(frame: EndFrame): void {
+    if (frame.headers !== undefined) this.answered(frame.headers);
+    this.trailers = frame.trailers;
+    if (frame.code !== 0) {
+      this.failure = frame.refused ? "refused" : "answered";
+      this.error = new RpcError(frame.message, codeFromWire(frame.code), {
+        details: frame.details,
+        metadata: frame.trailers === undefined ? undefined : fromWireHeaders(frame.trailers),
+        executed: frame.refused ? "no" : frame.unfinished ? "unknown" : "yes",
+      });
+    }
+    this.#finish();
+  }
+
+  received(): void {
+    this.onChange?.();
+  }
+
+  expired(): void {
+    if (this.finished) return;
+    const why = this.#calls.notOpenReason;
+    if (this.#calls.clock() >= this.deadlineAt) {
+      const where = this.sender.id === UNOPENED ? ` while waiting to be sent: ${why}` : "";
+      const error = new RpcError(`the deadline of ${this.name} passed${where}`, Code.DeadlineExceeded, {
+        executed: this.executedNow,
+      });
+      this.cancel(Code.DeadlineExceeded, error);
+      return;
+    }
+    this.cancel(
+      Code.Unavailable,
+      new RpcError(`no connection for ${this.name} within maxWaitMs: ${why}`, Code.Unavailable, {
+        executed: "no",
+      }),
+    );
+  }
+
+  lost(unwritten: boolean): void {
+    const { closed } = this.#calls;
+    if (closed !== undefined) {
+      this.fail(new RpcError(closed.rawMessage, closed.code, { executed: "unknown" }));
+      return;
+    }
+    this.failure = unwritten ? "unwritten" : "lost";
+    const message = unwritten
+      ? `the session was lost before ${this.name} was written`
+      : `the session was lost while ${this.name} was in flight`;
+    this.fail(new RpcError(message, Code.Unavailable, { executed: unwritten ? "no" : "unknown" }));
+  }
+
+  #finish(): void {
+    this.finished = true;
+    this.#calls.remove(this);
+    if (this.#onAbort !== undefined) {
+      this.#plan.signal?.removeEventListener("abort", this.#onAbort);
+      this.#onAbort = undefined;
+    }
+    const { onChange } = this;
+    this.onChange = undefined;
+    onChange?.();
+  }
+}
+
+/** The error of a call that its caller has aborted. */
+export function abortError(reason: unknown, executed: "no" | "unknown"): RpcError {
+  if (reason instanceof RpcError) return reason;
+  const timedOut = reason instanceof Error && reason.name === "TimeoutError";
+  return new RpcError(
+    reason instanceof Error
+      ? reason.message
+      : reason === undefined
+        ? "the call was cancelled"
+        : String(reason),
+    timedOut ? Code.DeadlineExceeded : Code.Canceled,
+    { executed, cause: reason },
+  );
+}

@@ -1,0 +1,35 @@
+import { type DescMethod, getOption } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { once } from "../../gen/hawser/v1/options_pb.js";
+
+/** What the schema says about calling a method twice. */
+export interface MethodInfo {
+  /** "package.Service/Method". */
+  readonly name: string;
+  /** `option (hawser.v1.once) = true`: every call carries an idempotency key. */
+  readonly once: boolean;
+  /** `idempotency_level` is IDEMPOTENT or NO_SIDE_EFFECTS: a second call does no harm. */
+  readonly idempotent: boolean;
+  /** `idempotency_level` is NO_SIDE_EFFECTS: even two at the same time do no harm. */
+  readonly noSideEffects: boolean;
+}
+
+/** Made once per method. */
+const INFOS = new WeakMap<DescMethod, MethodInfo>();
+
+/** What the schema says about a method. */
+export function methodInfo(method: DescMethod): MethodInfo {
+  let info = INFOS.get(method);
+  if (info === undefined) {
+    const { idempotency } = method;
+    const noSideEffects = idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+    info = {
+      name: `${method.parent.typeName}/${method.name}`,
+      once: getOption(method, once),
+      idempotent: noSideEffects || idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENT,
+      noSideEffects,
+    };
+    INFOS.set(method, info);
+  }
+  return info;
+}
