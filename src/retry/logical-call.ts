@@ -34,6 +34,8 @@ export abstract class LogicalCall implements CallPlan, Retried {
   previousAttempts = 0;
   /** Attempts that count against the policy. */
   attempts = 1;
+  backoffs = 0;
+  refusedBefore = false;
   protected readonly caller: Caller;
   readonly #rules: MethodRules | undefined;
   readonly #repeatable: boolean;
@@ -68,6 +70,13 @@ export abstract class LogicalCall implements CallPlan, Retried {
 
   abstract restart(): void;
   abstract giveUp(error: RpcError): void;
+
+  /** The call has come on: what failed before has been made good. */
+  protected startOver(): void {
+    this.attempts = 1;
+    this.backoffs = 0;
+    this.refusedBefore = false;
+  }
 
   /** An attempt failed. Whether there will be another one; it has begun already, or begins after a delay. */
   protected attemptAgain(failed: CallerCall): boolean {

@@ -25,6 +25,10 @@ export interface Retried {
   readonly policy: RetryPolicy | undefined;
   /** Attempts so far that count. */
   readonly attempts: number;
+  /** Delays so far, for the next one's length; begins anew after a push-back (gRFC A6). */
+  backoffs: number;
+  /** A refusal was answered by another attempt at once. */
+  refusedBefore: boolean;
   /** Begins the next attempt. */
   restart(): void;
   /** Ends the call while it waits for its next attempt. */
@@ -41,8 +45,6 @@ export class Retrier {
   readonly #throttle: Throttle | undefined;
   /** How to end each call that waits for its next attempt. */
   readonly #waiting = new Map<Retried, () => void>();
-  /** Retries since the last push-back, and refusals that were answered at once; only for calls that have some. */
-  readonly #history = new WeakMap<Retried, { sincePushBack: number; refusedBefore: boolean }>();
 
   constructor(settings: RetrySettings, host: RetryHost) {
     this.settings = settings;
@@ -72,22 +74,19 @@ export class Retrier {
     if (failure === "unwritten") return 0;
     const { policy } = call;
     const passing = failure === "refused" && PASSING.includes(error.code);
-    const past = this.#history.get(call) ?? { sincePushBack: 0, refusedBefore: false };
-    this.#history.set(call, past);
     const wanted = failure === "lost" ? undefined : pushBack(error);
     const retryable = passing || policy?.retryableStatusCodes.includes(error.code) === true;
     if (failure !== "lost" && (retryable || wanted === "never")) this.#throttle?.failed();
     if (wanted === "never" || !retryable) return undefined;
     // No handler has seen it: once more at once, whatever the policy (gRFC A6, transparent retries).
-    if (passing && wanted === undefined && !past.refusedBefore) {
-      past.refusedBefore = true;
+    if (passing && wanted === undefined && !call.refusedBefore) {
+      call.refusedBefore = true;
       return 0;
     }
     if (policy === undefined || call.attempts >= policy.maxAttempts) return undefined;
     if (failure !== "lost" && this.#throttle?.allows === false) return undefined;
-    if (wanted === undefined) past.sincePushBack++;
-    else past.sincePushBack = 0;
-    const delayMs = wanted ?? retryDelay(past.sincePushBack, policy, this.host.random);
+    call.backoffs = wanted === undefined ? call.backoffs + 1 : 0;
+    const delayMs = wanted ?? retryDelay(call.backoffs, policy, this.host.random);
     return this.host.clock() + delayMs < call.deadlineAt ? delayMs : undefined;
   }
 

@@ -124,8 +124,7 @@ export class StreamCall<I extends DescMessage, O extends DescMessage>
     if (consumed > 0) {
       if (resumeToken === "" || !this.#isServerStreaming) return false;
       this.resumeToken = resumeToken;
-      // The stream has come on: what failed before has been made good.
-      this.attempts = 1;
+      this.startOver();
     }
     this.#pending = true;
     if (this.attemptAgain(call)) return true;
