@@ -1,3 +1,8 @@
+export {
+  type MemoryIdempotencyStore,
+  type MemoryStoreOptions,
+  memoryIdempotencyStore,
+} from "../idempotency/memory.js";
 export * from "../index.js";
 export type { AuthRequest, Logger, ServerOptions } from "./options.js";
 export {
