@@ -47,7 +47,7 @@ export interface ConnectOptions extends SessionOptions {
    */
   readonly retry?: RetryOptions | false;
   /** Where this client's own handlers keep idempotency keys. */
-  readonly idempotencyStore?: IdempotencyStore;
+  readonly idempotencyStore?: IdempotencyStore | undefined;
   /** Calls that may wait for a connection; more fail with RESOURCE_EXHAUSTED. Default 1,000. */
   readonly maxWaitingCalls?: number;
   /** Longest time that a call waits for a connection before it fails with UNAVAILABLE, in milliseconds. Default 30,000. */

@@ -4,7 +4,7 @@ import { RpcError } from "../base/error.js";
 import { CallerCall } from "../rpc/caller-call.js";
 import { encodeMessage } from "../rpc/payload.js";
 import type { CallOptions, UnaryResponse } from "../rpc/transport.js";
-import { type Caller, LogicalCall } from "./logical-call.js";
+import { type Caller, LogicalCall, notCertain } from "./logical-call.js";
 import type { HedgingPolicy } from "./policy.js";
 import { pushBack } from "./push-back.js";
 import { unaryResult } from "./unary-call.js";
@@ -20,6 +20,8 @@ export class HedgedCall<I extends DescMessage, O extends DescMessage> extends Lo
   readonly #open = new Set<CallerCall>();
   #sent = 0;
   #done = false;
+  /** The handler may have run in an attempt that has failed. */
+  #mayHaveRun = false;
 
   /** @throws RpcError FAILED_PRECONDITION when the method is not marked NO_SIDE_EFFECTS. */
   constructor(
@@ -62,15 +64,14 @@ export class HedgedCall<I extends DescMessage, O extends DescMessage> extends Lo
   }
 
   giveUp(error: RpcError): void {
-    this.#finish(() =>
-      this.#reject(error.executed === "no" && this.#sent > 0 ? unknownOutcome(error) : error),
-    );
+    this.#finish(() => this.#reject(error.executed === "no" && this.#sent > 0 ? notCertain(error) : error));
   }
 
   #changed(call: CallerCall): void {
     if (!call.finished || this.#done) return;
     this.#open.delete(call);
     const { error } = call;
+    if (error !== undefined && error.executed !== "no") this.#mayHaveRun = true;
     if (error === undefined) {
       this.caller.retrier.succeeded();
       this.#finish(() => {
@@ -106,9 +107,4 @@ export class HedgedCall<I extends DescMessage, O extends DescMessage> extends Lo
     for (const call of [...this.#open]) call.cancel(Code.Canceled, late);
     settle();
   }
-}
-
-/** Earlier attempts may have run, whatever the last one says of itself. */
-function unknownOutcome({ rawMessage, code, details, metadata, cause }: RpcError): RpcError {
-  return new RpcError(rawMessage, code, { details, metadata, executed: "unknown", cause });
 }

@@ -95,10 +95,15 @@ export abstract class LogicalCall implements CallPlan, Retried {
 
   /** The last attempt's error as the call's: "no" is said only if it holds for all attempts. */
   protected outcome(error: RpcError): RpcError {
-    if (!this.#mayHaveRun || error.executed !== "no") return error;
-    const { rawMessage, code, details, metadata } = error;
-    return new RpcError(rawMessage, code, { details, metadata, executed: "unknown", cause: error });
+    return this.#mayHaveRun ? notCertain(error) : error;
   }
+}
+
+/** An error of something else that went wrong with a call whose handler may have run. */
+export function notCertain(error: RpcError): RpcError {
+  if (error.executed !== "no") return error;
+  const { rawMessage, code, details, metadata } = error;
+  return new RpcError(rawMessage, code, { details, metadata, executed: "unknown", cause: error });
 }
 
 function deadline(now: number, timeoutMs: number | undefined, configured: number | undefined): number {

@@ -10,7 +10,7 @@ import { MessageReader, type ReadSource } from "../rpc/streams.js";
 import type { CallOptions } from "../rpc/transport.js";
 import type { Header } from "../wire/frame.js";
 import { Feed } from "./feed.js";
-import { type Caller, LogicalCall } from "./logical-call.js";
+import { type Caller, LogicalCall, notCertain } from "./logical-call.js";
 
 /**
  * A call of a streaming method over all its attempts. A further attempt is possible as long as the application has
@@ -133,12 +133,15 @@ export class StreamCall<I extends DescMessage, O extends DescMessage>
   }
 
   #requestsFailed(error: unknown): void {
+    const { executedNow } = this.call;
     const cause = RpcError.from(error, Code.Unknown);
     const failure =
       error instanceof RpcError
-        ? error
+        ? executedNow === "no"
+          ? error
+          : notCertain(error)
         : new RpcError(`the request stream failed: ${cause.rawMessage}`, cause.code, {
-            executed: this.call.executedNow,
+            executed: executedNow,
             cause: error,
           });
     if (!this.#pending) this.call.cancel(Code.Canceled, failure);

@@ -182,7 +182,9 @@ export class Calls implements Opener {
     const { sender } = call;
     const length = payload === undefined ? 0 : payload.length;
     const { messageBytes } = this.#session.peerLimits;
-    if (length > messageBytes) throw tooLarge(length, messageBytes);
+    if (length > messageBytes) {
+      throw tooLarge(length, messageBytes, sender.id === UNOPENED ? "no" : "unknown");
+    }
     if (sender.fits(length) && this.#session.writable) {
       if (end) sender.end();
       const { headers } = sender;

@@ -45,7 +45,7 @@ export interface ServerOptions extends SessionOptions {
    * Where handlers keep what has run under an idempotency key: `memoryIdempotencyStore()`, `sqliteIdempotencyStore()`.
    * Without it, calls with a key are refused, and methods with `option (hawser.v1.once) = true` cannot be served.
    */
-  readonly idempotencyStore?: IdempotencyStore;
+  readonly idempotencyStore?: IdempotencyStore | undefined;
   /** How long a session is kept without a link, in milliseconds. Default 60,000. */
   readonly graceMs?: number;
   /** Sessions without a link that are kept; beyond, the oldest goes first. Default 10,000. */
