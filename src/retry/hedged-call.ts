@@ -64,7 +64,8 @@ export class HedgedCall<I extends DescMessage, O extends DescMessage> extends Lo
   }
 
   giveUp(error: RpcError): void {
-    this.#finish(() => this.#reject(error.executed === "no" && this.#sent > 0 ? notCertain(error) : error));
+    const mayHaveRun = this.#mayHaveRun || [...this.#open].some((call) => call.executedNow === "unknown");
+    this.#finish(() => this.#reject(mayHaveRun ? notCertain(error) : error));
   }
 
   #changed(call: CallerCall): void {

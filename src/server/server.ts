@@ -167,7 +167,7 @@ class HawserServer implements Server {
   async #close(): Promise<void> {
     const reason = "the server is going away";
     const gone = [...this.#greetings].map((greeting) => greeting.closed);
-    for (const session of [...this.sessions]) session.close(CloseCode.goingAway, reason);
+    this.sessions.close(CloseCode.goingAway, reason);
     for (const greeting of this.#greetings) greeting.close(CloseCode.goingAway, reason);
     for (const server of [...this.#attached.keys()]) this.#detach(server);
     const own = this.#own;

@@ -67,6 +67,12 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     return session;
   }
 
+  /** Ends all sessions, with this code and reason on their links, and asks handlers to stop. */
+  close(code: number, reason: string): void {
+    this.guard?.close(reason);
+    for (const session of [...this.#all.values()]) session.close(code, reason);
+  }
+
   onDetached(session: LiveSession): void {
     this.#detached.add(session);
     for (const oldest of this.#detached) {

@@ -91,13 +91,13 @@ export function createPair(options: PairOptions): Pair {
       network.cut();
       const old = sessions;
       sessions = new Sessions(serverSettings, timers, clock.now);
-      for (const session of [...old]) session.close();
+      old.close(CloseCode.abnormal, "the server died");
     },
     async close() {
       const closed = connection.close();
       await clock.advance(1_000);
       await closed;
-      for (const session of [...sessions]) session.close();
+      sessions.close(CloseCode.goingAway, "the pair was closed");
       await clock.advance(1_000);
     },
     assertFinished() {
