@@ -3,6 +3,13 @@ export {
   type MemoryStoreOptions,
   memoryIdempotencyStore,
 } from "../idempotency/memory.js";
+export {
+  type SqliteDatabase,
+  type SqliteIdempotencyStore,
+  type SqliteStatement,
+  type SqliteStoreOptions,
+  sqliteIdempotencyStore,
+} from "../idempotency/sqlite.js";
 export * from "../index.js";
 export type { AuthRequest, Logger, ServerOptions } from "./options.js";
 export {
