@@ -51,7 +51,7 @@ export function decodeData(
         break;
       case 0x32:
         pos = readSpan(bytes, pos, end);
-        resumeToken = readName(bytes, cursor, pos);
+        resumeToken = readName(bytes, cursor, pos, "resume token");
         break;
       default:
         pos = skipField(bytes, pos, end, tag, KIND);
@@ -122,11 +122,11 @@ export function decodeOpen(
         break;
       case 0x4a:
         pos = readSpan(bytes, pos, end);
-        resumeToken = readName(bytes, cursor, pos);
+        resumeToken = readName(bytes, cursor, pos, "resume token");
         break;
       case 0x52:
         pos = readSpan(bytes, pos, end);
-        idempotencyKey = readName(bytes, cursor, pos);
+        idempotencyKey = readName(bytes, cursor, pos, "idempotency key");
         break;
       default:
         pos = skipField(bytes, pos, end, tag, KIND);

@@ -99,8 +99,8 @@ export function countEntry(pos: number): void {
   }
 }
 
-export function readName(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start > MAX_NAME_BYTES) throw tooBig(`name of ${end - start} bytes`, start);
+export function readName(bytes: Uint8Array, start: number, end: number, what = "name"): string {
+  if (end - start > MAX_NAME_BYTES) throw tooBig(`${what} of ${end - start} bytes`, start);
   return readText(bytes, start, end);
 }
 

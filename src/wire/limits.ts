@@ -58,7 +58,10 @@ export const MAX_FRAMES_PER_PACKET = 4_096;
  */
 export const MAX_ENTRIES_PER_PACKET = 65_536;
 
-/** Longest method name and agent, in bytes of UTF-8. Header names count against the header limit instead. */
+/**
+ * Longest method name, agent, resume token and idempotency key, in bytes of UTF-8. Header names count against the header
+ * limit instead.
+ */
 export const MAX_NAME_BYTES = 1_024;
 
 /** Longest session id and epoch. Ours have 16 bytes. */

@@ -214,16 +214,16 @@ describe("in a session", () => {
     executed: string,
     ...list: Parameters<typeof packet>[1][],
   ][] = [
-    ["an answer without a message", Code.Unimplemented, "unknown", frames.end()],
-    ["two messages", Code.Unimplemented, "unknown", frames.data(), frames.data()],
+    ["an answer without a message", Code.Unimplemented, "yes", frames.end()],
+    ["two messages", Code.Unimplemented, "yes", frames.data(), frames.data()],
     [
       "a message and another with the end",
       Code.Unimplemented,
-      "unknown",
+      "yes",
       frames.data(),
       frames.end({ payload: new Uint8Array(0) }),
     ],
-    ["a message that does not decode", Code.Internal, "unknown", frames.end({ payload: hexBytes("0a ff") })],
+    ["a message that does not decode", Code.Internal, "yes", frames.end({ payload: hexBytes("0a ff") })],
     [
       "a message that says it is over the limit",
       Code.ResourceExhausted,

@@ -73,13 +73,24 @@ function open(fields: Partial<OpenFrame>): OpenFrame {
     timeoutMs: 0,
     end: false,
     size: 0,
+    resumeToken: "",
+    idempotencyKey: "",
     payload: undefined,
     ...fields,
   };
 }
 
 function data(fields: Partial<DataFrame>): DataFrame {
-  return { kind: "data", call: 1, end: false, size: 0, headers: undefined, payload: undefined, ...fields };
+  return {
+    kind: "data",
+    call: 1,
+    end: false,
+    size: 0,
+    headers: undefined,
+    resumeToken: "",
+    payload: undefined,
+    ...fields,
+  };
 }
 
 function end(fields: Partial<EndFrame>): EndFrame {
@@ -92,6 +103,7 @@ function end(fields: Partial<EndFrame>): EndFrame {
     headers: undefined,
     trailers: undefined,
     refused: false,
+    unfinished: false,
     payload: undefined,
     ...fields,
   };
@@ -456,6 +468,111 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
         ],
       ],
     ]),
+    "stream-goes-on.json": exchange(
+      "A server stream goes on in a new session",
+      "Every message carries a resume token. The server dies; in the new session the client makes the call again, with the token of the last message that its application has consumed.",
+      [
+        [
+          "client",
+          "Opens the stream.",
+          [open({ name: "news.v1.News/Read", end: true, payload: sentence("all") })],
+        ],
+        [
+          "server",
+          "Two messages, each with the token of what comes behind it.",
+          [
+            data({ resumeToken: "41", payload: sentence("one") }),
+            data({ resumeToken: "42", payload: sentence("two") }),
+          ],
+        ],
+        [
+          "client",
+          "The server has died. On a new link: resumes.",
+          [hello({ mode: 2, session, epoch, received: 1, limits: clientLimits })],
+          { ack: 0 },
+        ],
+        [
+          "server",
+          "It knows nothing of the session: a new one, under another epoch.",
+          [welcome({ session: otherSession, epoch: otherEpoch, limits: serverLimits })],
+          { ack: 0 },
+        ],
+        [
+          "client",
+          "The same call again; the application has consumed the first message only. It is the second attempt.",
+          [
+            open({
+              name: "news.v1.News/Read",
+              headers: [["grpc-previous-rpc-attempts", "1"]],
+              end: true,
+              resumeToken: "41",
+              payload: sentence("all"),
+            }),
+          ],
+          { seq: 1, ack: 0 },
+        ],
+        [
+          "server",
+          "Goes on behind the first message, and ends.",
+          [data({ resumeToken: "42", payload: sentence("two") }), end({})],
+          { seq: 1, ack: 1 },
+        ],
+      ],
+    ),
+    "idempotency-key.json": exchange(
+      "A call with an idempotency key",
+      "The first attempt is cut short by its deadline while the handler is at work; the second one, with the same key, gets the handler's response. A third request under the same key is refused.",
+      [
+        [
+          "client",
+          "The first attempt, with 50 ms to go.",
+          [
+            open({
+              name: "shop.v1.Cart/Buy",
+              timeoutMs: 50,
+              end: true,
+              idempotencyKey: "018f3a6e-7c1d-7a2b-9c3d-0123456789ab",
+              payload: sentence("hat"),
+            }),
+          ],
+        ],
+        [
+          "server",
+          "The deadline has passed; what the handler will still do is not known.",
+          [end({ code: 4, message: "the deadline of shop.v1.Cart/Buy passed", unfinished: true })],
+        ],
+        [
+          "client",
+          "The second attempt.",
+          [
+            open({
+              call: 3,
+              end: true,
+              idempotencyKey: "018f3a6e-7c1d-7a2b-9c3d-0123456789ab",
+              payload: sentence("hat"),
+            }),
+          ],
+        ],
+        ["server", "The handler's response: it has run once.", [end({ call: 3, payload: sentence("sold") })]],
+        [
+          "client",
+          "Another request under the same key.",
+          [
+            open({
+              call: 5,
+              end: true,
+              idempotencyKey: "018f3a6e-7c1d-7a2b-9c3d-0123456789ab",
+              payload: sentence("coat"),
+            }),
+          ],
+        ],
+        [
+          "server",
+          "Refused: a new request needs a new key.",
+          [end({ call: 5, code: 3, message: "the key was used before with another request", refused: true })],
+        ],
+      ],
+    ),
     "go-away.json": exchange(
       "The server drains",
       "The server says that it will close and when to come back; the call in flight finishes; then the server closes with 1001. The client resumes elsewhere, but the session is gone there.",

@@ -74,6 +74,8 @@ export const frame: fc.Arbitrary<Frame> = fc.oneof(
     timeoutMs: uint64,
     end: fc.boolean(),
     size: uint64,
+    resumeToken: name,
+    idempotencyKey: name,
     payload: optional(bytes),
   }),
   fc.record({
@@ -82,6 +84,7 @@ export const frame: fc.Arbitrary<Frame> = fc.oneof(
     end: fc.boolean(),
     size: uint64,
     headers,
+    resumeToken: name,
     payload: optional(bytes),
   }),
   fc.record({
@@ -93,6 +96,7 @@ export const frame: fc.Arbitrary<Frame> = fc.oneof(
     headers,
     trailers: headers,
     refused: fc.boolean(),
+    unfinished: fc.boolean(),
     payload: optional(bytes),
   }),
   fc.record({ kind: fc.constant("cancel" as const), call: uint64, code: uint32, message: text }),

@@ -7,7 +7,7 @@ import { BESIDE_BYTES, CHUNK_BYTES } from "../../src/wire/limits.js";
 import { frameBytes } from "../../src/wire/size.js";
 
 function data(payload: Uint8Array | undefined, call = 1): DataFrame {
-  return { kind: "data", call, end: false, size: 0, headers: undefined, payload };
+  return { kind: "data", call, end: false, size: 0, headers: undefined, resumeToken: "", payload };
 }
 
 function filled(length: number, salt = 0): Uint8Array {
@@ -194,6 +194,8 @@ describe("a payload beside its head", () => {
     timeoutMs: 5,
     end: true,
     size: 0,
+    resumeToken: "token",
+    idempotencyKey: "key",
     payload,
   });
   const end = (payload: Uint8Array): EndFrame => ({
@@ -205,6 +207,7 @@ describe("a payload beside its head", () => {
     headers: undefined,
     trailers: [["name", "value"]],
     refused: false,
+    unfinished: true,
     payload,
   });
 

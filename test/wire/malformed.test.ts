@@ -134,6 +134,24 @@ describe("malformed bytes", () => {
       `name of ${MAX_NAME_BYTES + 1} bytes at byte`,
     ],
     [
+      "a long resume token of a call",
+      inFrame(OPEN, span(0x4a, repeat(bytes("61"), MAX_NAME_BYTES + 1))),
+      1009,
+      `resume token of ${MAX_NAME_BYTES + 1} bytes at byte`,
+    ],
+    [
+      "a long resume token of a message",
+      inFrame(DATA, span(0x32, repeat(bytes("61"), MAX_NAME_BYTES + 1))),
+      1009,
+      `resume token of ${MAX_NAME_BYTES + 1} bytes at byte`,
+    ],
+    [
+      "a long idempotency key",
+      inFrame(OPEN, span(0x52, repeat(bytes("61"), MAX_NAME_BYTES + 1))),
+      1009,
+      `idempotency key of ${MAX_NAME_BYTES + 1} bytes at byte`,
+    ],
+    [
       "a long session id",
       inFrame(HELLO, span(0x1a, new Uint8Array(MAX_ID_BYTES + 1))),
       1009,

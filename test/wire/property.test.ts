@@ -13,11 +13,23 @@ import { fromPb, pbDecode, pbEncode, toPb } from "./reference.js";
 
 const RUNS = { numRuns: 1_500 };
 
+/** Fields whose numbers are above the payload's are written in front of it all the same. */
+function withoutFieldsBehindPayload(frame: Frame): Frame {
+  if (frame.kind === "open" && frame.payload !== undefined) {
+    return { ...frame, resumeToken: "", idempotencyKey: "" };
+  }
+  if (frame.kind === "data" && frame.payload !== undefined) return { ...frame, resumeToken: "" };
+  if (frame.kind === "end" && frame.payload !== undefined) return { ...frame, unfinished: false };
+  return frame;
+}
+
 describe("any packet", () => {
-  it("is encoded to the bytes of protobuf-es", () => {
+  it("is encoded to the bytes of protobuf-es, but for the payload, which comes last", () => {
     fc.assert(
       fc.property(packet, (packet) => {
-        expect(hex(encodePacket(packet))).toBe(hex(pbEncode(packet)));
+        const inOrder = { ...packet, frames: packet.frames.map(withoutFieldsBehindPayload) };
+        expect(hex(encodePacket(inOrder))).toBe(hex(pbEncode(inOrder)));
+        expect(encodePacket(packet)).toHaveLength(pbEncode(packet).length);
       }),
       RUNS,
     );

@@ -43,12 +43,13 @@ function frameToPb(frame: Frame): PbFrameInit {
       return { kind: { case: kind, value } };
     }
     case "data": {
-      const { kind, payload, call, size, headers, end } = frame;
+      const { kind, payload, call, size, headers, end, resumeToken } = frame;
       const value = {
         call: BigInt(call),
         end,
         size: BigInt(size),
         headers: headersToPb(headers),
+        resumeToken,
         ...(payload === undefined ? {} : { payload }),
       };
       return { kind: { case: kind, value } };
@@ -104,7 +105,8 @@ function frameFromPb(frame: PbFrame): Frame {
   const { kind } = frame;
   switch (kind.case) {
     case "open": {
-      const { call, method, name, headers, timeoutMs, end, size, payload } = kind.value;
+      const { call, method, name, headers, timeoutMs, end, size, resumeToken, idempotencyKey, payload } =
+        kind.value;
       return {
         kind: "open",
         call: Number(call),
@@ -114,22 +116,25 @@ function frameFromPb(frame: PbFrame): Frame {
         timeoutMs: Number(timeoutMs),
         end,
         size: Number(size),
+        resumeToken,
+        idempotencyKey,
         payload,
       };
     }
     case "data": {
-      const { call, end, size, headers, payload } = kind.value;
+      const { call, end, size, headers, resumeToken, payload } = kind.value;
       return {
         kind: "data",
         call: Number(call),
         end,
         size: Number(size),
         headers: headersFromPb(headers),
+        resumeToken,
         payload,
       };
     }
     case "end": {
-      const { call, code, message, details, headers, trailers, refused, payload } = kind.value;
+      const { call, code, message, details, headers, trailers, refused, unfinished, payload } = kind.value;
       return {
         kind: "end",
         call: Number(call),
@@ -139,6 +144,7 @@ function frameFromPb(frame: PbFrame): Frame {
         headers: headersFromPb(headers),
         trailers: headersFromPb(trailers),
         refused,
+        unfinished,
         payload,
       };
     }

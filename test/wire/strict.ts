@@ -45,6 +45,8 @@ export function judge(bytes: Uint8Array): Verdict {
 
 class Refusal extends Error {}
 
+const NAMES = ["Open.name", "Hello.agent", "Open.resume_token", "Open.idempotency_key", "Data.resume_token"];
+
 class Walk {
   readonly differences = new Set<Difference>();
   readonly #bytes: Uint8Array;
@@ -85,7 +87,7 @@ class Walk {
         this.#pos = to;
       } else {
         const where = `${desc.name}.${field.name}`;
-        if (where === "Open.name" || where === "Hello.agent") this.#limit(to - from, MAX_NAME_BYTES);
+        if (NAMES.includes(where)) this.#limit(to - from, MAX_NAME_BYTES);
         if (field.name === "session" || field.name === "epoch") this.#limit(to - from, MAX_ID_BYTES);
         if (field.scalar === ScalarType.STRING && !isUtf8(this.#bytes.subarray(from, to)))
           throw new Refusal();
