@@ -24,7 +24,8 @@ export interface VirtualClock {
 interface Timer {
   readonly at: number;
   readonly order: number;
-  readonly task: () => void;
+  /** `undefined` once it was called off. */
+  task: (() => void) | undefined;
 }
 
 /** Turns of the real event loop that are given to promises and `process.nextTick` between two timers. */
@@ -32,28 +33,29 @@ const SETTLE_TURNS = 2;
 
 /** Makes a {@link VirtualClock} that shows 0. */
 export function createVirtualClock(): VirtualClock {
-  const timers = new Set<Timer>();
+  /** A binary heap by time and order; timers that were called off stay until they come up. */
+  const heap: Timer[] = [];
+  let pending = 0;
   let now = 0;
   let order = 0;
 
-  const earliest = (): Timer | undefined => {
-    let first: Timer | undefined;
-    for (const timer of timers) {
-      if (first === undefined || timer.at < first.at || (timer.at === first.at && timer.order < first.order))
-        first = timer;
-    }
-    return first;
-  };
   const settle = async () => {
     for (let turn = 0; turn < SETTLE_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
   };
   /** Runs the earliest timer, if it is due by then. */
   const step = async (until: number): Promise<boolean> => {
-    const timer = earliest();
-    if (timer === undefined || timer.at > until) return false;
-    timers.delete(timer);
+    let timer = heap[0];
+    while (timer !== undefined && timer.task === undefined) {
+      pop(heap);
+      timer = heap[0];
+    }
+    if (timer?.task === undefined || timer.at > until) return false;
+    pop(heap);
+    pending--;
     now = Math.max(now, timer.at);
-    timer.task();
+    const { task } = timer;
+    timer.task = undefined;
+    task();
     await settle();
     return true;
   };
@@ -61,14 +63,17 @@ export function createVirtualClock(): VirtualClock {
   return {
     now: () => now,
     schedule(task, delayMs) {
-      const timer = { at: now + Math.max(0, delayMs), order: order++, task };
-      timers.add(timer);
+      const timer: Timer = { at: now + Math.max(0, delayMs), order: order++, task };
+      push(heap, timer);
+      pending++;
       return () => {
-        timers.delete(timer);
+        if (timer.task === undefined) return;
+        timer.task = undefined;
+        pending--;
       };
     },
     get pending() {
-      return timers.size;
+      return pending;
     },
     async advance(ms) {
       const until = now + ms;
@@ -84,4 +89,37 @@ export function createVirtualClock(): VirtualClock {
       }
     },
   };
+}
+
+function isBefore(a: Timer, b: Timer): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
+
+function push(heap: Timer[], timer: Timer): void {
+  let index = heap.length;
+  while (index > 0) {
+    const parent = (index - 1) >> 1;
+    const above = heap[parent] as Timer;
+    if (isBefore(above, timer)) break;
+    heap[index] = above;
+    index = parent;
+  }
+  heap[index] = timer;
+}
+
+function pop(heap: Timer[]): void {
+  const last = heap.pop() as Timer;
+  if (heap.length === 0) return;
+  let index = 0;
+  for (;;) {
+    const left = 2 * index + 1;
+    if (left >= heap.length) break;
+    const right = left + 1;
+    const child = right < heap.length && isBefore(heap[right] as Timer, heap[left] as Timer) ? right : left;
+    const below = heap[child] as Timer;
+    if (isBefore(last, below)) break;
+    heap[index] = below;
+    index = child;
+  }
+  heap[index] = last;
 }
