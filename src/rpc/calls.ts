@@ -411,6 +411,7 @@ export class Calls implements Opener {
     ) {
       throw violation(`the first message of call ${id} does not fit its size or its credit`);
     }
+    if (call.receiver.incomplete) this.giveCredit(call);
     if (frame.end) this.#ended(call);
     call.received();
   }
