@@ -91,6 +91,9 @@ export class Greeting implements TimerItem {
         if (this.#gone) return;
         this.#sessions.timers.delete(this);
         this.#session = this.#sessions.enter(hello, identity, this.#link);
+        if (this.#session === undefined) {
+          this.#reject(CloseCode.replaced, "the session has gone on over a later link already");
+        }
       },
       (error: unknown) => this.#refuse(error),
     );

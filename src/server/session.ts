@@ -122,6 +122,11 @@ export class LiveSession implements ServerSession, TimerItem {
     return !this.#ended && identity?.id === this.identity?.id && this.#peer.session.canResume(hello);
   }
 
+  /** Whether a Hello comes from a link that its client has given up for a later one. */
+  isOvertaken(hello: HelloFrame, identity: Identity | undefined): boolean {
+    return identity?.id === this.identity?.id && this.#peer.session.isOvertaken(hello);
+  }
+
   /** Takes a link over; an older one is closed. */
   attach(link: Link, hello: HelloFrame, resumed: boolean): void {
     const old = this.#driver.link;

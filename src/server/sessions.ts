@@ -57,9 +57,13 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     return this.#all.values();
   }
 
-  /** The session that a checked Hello belongs to: the one it resumes, or a new one. The link is attached to it. */
-  enter(hello: HelloFrame, identity: Identity | undefined, link: Link): LiveSession {
+  /**
+   * The session that a checked Hello belongs to: the one it resumes, or a new one. The link is attached to it. `undefined`
+   * for a Hello that comes late: its client has another link by now.
+   */
+  enter(hello: HelloFrame, identity: Identity | undefined, link: Link): LiveSession | undefined {
     const known = hello.mode === HelloMode.resume ? this.#find(hello) : undefined;
+    if (known?.isOvertaken(hello, identity) === true) return undefined;
     const resumed = known?.canResume(hello, identity) === true;
     const session = resumed && known !== undefined ? known : this.#create(identity);
     this.#detached.delete(session);

@@ -60,6 +60,8 @@ export class Session {
   readonly #unwritten = new Set<number>();
 
   #greetedAt = 0;
+  /** Client: links so far. Server: number of the link that the session was taken over by last. */
+  #link = 0;
 
   constructor(init: SessionInit) {
     this.#role = init.role;
@@ -136,6 +138,7 @@ export class Session {
       credentials,
       limits: this.#settings.limits,
       agent: this.#agent,
+      link: ++this.#link,
     });
   }
 
@@ -151,11 +154,17 @@ export class Session {
     );
   }
 
+  /** Server: whether a Hello was overtaken on its way by one that the same client sent later. */
+  isOvertaken(hello: HelloFrame): boolean {
+    return hello.link !== 0 && hello.link <= this.#link;
+  }
+
   /** Server: takes over a link whose Hello was checked; `resumed` when the session existed before. */
   accept(hello: HelloFrame, resumed: boolean, now: number): void {
     this.#step("accept");
     this.#liveness.heard(now);
     this.#peerLimits = effectiveLimits(hello.limits);
+    this.#link = hello.link;
     if (resumed) this.#outbox.acknowledge(hello.received);
     this.#sendControl({
       kind: "welcome",

@@ -57,6 +57,7 @@ export function decodeHello(
   let credentials = base?.credentials ?? "";
   let limits = base?.limits;
   let agent = base?.agent ?? "";
+  let link = base?.link ?? 0;
   while (pos < end) {
     let tag = bytes[pos++] as number;
     if (tag > 0x7f) {
@@ -96,11 +97,15 @@ export function decodeHello(
         pos = readSpan(bytes, pos, end);
         agent = readName(bytes, cursor, pos);
         break;
+      case 0x48:
+        link = readUint32(bytes, pos, end);
+        pos = cursor;
+        break;
       default:
         pos = skipField(bytes, pos, end, tag, KIND);
     }
   }
-  return { kind: "hello", version, mode, session, epoch, received, credentials, limits, agent };
+  return { kind: "hello", version, mode, session, epoch, received, credentials, limits, agent, link };
 }
 
 export function decodeWelcome(

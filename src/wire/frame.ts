@@ -110,6 +110,8 @@ export interface HelloFrame {
   readonly credentials: string;
   readonly limits: WireLimits | undefined;
   readonly agent: string;
+  /** Number of the link among those of the client's connection; 0: not said. */
+  readonly link: number;
 }
 
 /** The answer to {@link HelloFrame}. */

@@ -99,7 +99,8 @@ function helloBytes(frame: HelloFrame): number {
     numberBytes(frame.received) +
     stringBytes(frame.credentials) +
     (frame.limits === undefined ? 0 : spanBytes(limitsBytes(frame.limits))) +
-    stringBytes(frame.agent)
+    stringBytes(frame.agent) +
+    number32Bytes(frame.link)
   );
 }
 

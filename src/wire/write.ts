@@ -107,7 +107,8 @@ function writeHello(into: Uint8Array, at: number, frame: HelloFrame): number {
   pos = writeNumber(into, pos, 0x28, frame.received);
   pos = writeMeasured(into, pos, 0x32, frame.credentials);
   if (frame.limits !== undefined) pos = writeLimits(into, pos, 0x3a, frame.limits);
-  return writeMeasured(into, pos, 0x42, frame.agent);
+  pos = writeMeasured(into, pos, 0x42, frame.agent);
+  return writeNumber(into, pos, 0x48, frame.link);
 }
 
 function writeWelcome(into: Uint8Array, at: number, frame: WelcomeFrame): number {

@@ -30,6 +30,7 @@ const HELLO: HelloFrame = {
   credentials: "",
   limits: undefined,
   agent: "",
+  link: 0,
 };
 
 const WELCOME: WelcomeFrame = {

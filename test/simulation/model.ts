@@ -267,12 +267,6 @@ export class Model {
 
   // ---- the account ---------------------------------------------------------------------------------------------
 
-  /** Whether every call has its outcome. */
-  get settled(): boolean {
-    for (const { outcomes } of this.accounts.values()) if (outcomes.length === 0) return false;
-    return true;
-  }
-
   /**
    * Checks what must hold of every call by now, settled or not.
    *

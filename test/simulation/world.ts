@@ -78,9 +78,10 @@ export class World {
   readonly #clients: ClientSide[] = [];
   readonly #shared = new SharedStore();
   readonly #names = new Map<string, string>();
-  readonly #calls: Promise<void>[] = [];
+  /** Calls without an outcome. */
+  readonly #open = new Set<string>();
   #stores = 1;
-  #calling = 0;
+  #made = 0;
   #breaks = 0;
   #crashes = 0;
   #resumes = 0;
@@ -137,8 +138,7 @@ export class World {
         },
         (actions.at(-1)?.at ?? 0) + 1,
       );
-      await this.#until(() => acted === 1 && this.#calling === 0 && this.#model.settled, PATIENCE_MS);
-      await Promise.all(this.#calls);
+      await this.#until(() => acted === 1 && this.#open.size === 0, PATIENCE_MS);
       for (const account of this.#model.accounts.values()) {
         this.#model.check(account, this.#stores);
         this.#mustEndWell(account.tag);
@@ -399,18 +399,14 @@ export class World {
         caller = process;
       }
     }
-    const tag = `${method}-${this.#model.accounts.size}`;
-    this.#calling++;
-    const made = this.#model.call(tag, { ...action, method }, transport, caller).then(
-      () => {
-        this.#calling--;
-      },
+    const tag = `${method}-${this.#made++}`;
+    this.#open.add(tag);
+    this.#model.call(tag, { ...action, method }, transport, caller).then(
+      () => this.#open.delete(tag),
       (error: unknown) => {
-        this.#calling--;
         this.#failure ??= error;
       },
     );
-    this.#calls.push(made);
     // Nobody is there to hear the outcome of a call whose server has died.
     if (caller !== client) this.#forgetWith(caller, tag);
   }
@@ -422,8 +418,7 @@ export class World {
       if (caller.alive) this.clock.schedule(look, 500);
       else {
         this.#model.accounts.delete(tag);
-        this.#calling--;
-        this.#calls.length = 0;
+        this.#open.delete(tag);
       }
     };
     this.clock.schedule(look, 500);

@@ -29,6 +29,7 @@ export const frames = {
     credentials: "",
     limits: undefined,
     agent: "raw",
+    link: 0,
     ...given,
   }),
   welcome: (given: Given<WelcomeFrame> = {}): WelcomeFrame => ({

@@ -120,6 +120,7 @@ function hello(fields: Partial<HelloFrame>): HelloFrame {
     credentials: "",
     limits: undefined,
     agent: "",
+    link: 0,
     ...fields,
   };
 }
@@ -255,7 +256,7 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
         single("Credit.", { kind: "credit", call: 1, bytes: 131_072 }, 17),
         single("Ping.", { kind: "ping", id: 1 }, 0),
         single("Pong.", { kind: "pong", id: 1 }, 0),
-        single("Hello: a new session.", hello({ limits: clientLimits, agent: "hawser/0.1.0" }), 0),
+        single("Hello: a new session.", hello({ limits: clientLimits, agent: "hawser/0.1.0", link: 1 }), 0),
         single(
           "Hello: the session goes on.",
           hello({ mode: 2, session, epoch, received: 41, credentials: "c2VjcmV0", limits: clientLimits }),
@@ -287,7 +288,7 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
         [
           "client",
           "Begins.",
-          [hello({ credentials: "c2VjcmV0", limits: clientLimits, agent: "hawser/0.1.0" })],
+          [hello({ credentials: "c2VjcmV0", limits: clientLimits, agent: "hawser/0.1.0", link: 1 })],
         ],
         ["server", "Gives the session its id.", [welcome({ limits: serverLimits })]],
         ["server", "Asks after a silence.", [{ kind: "ping", id: 1 }]],
@@ -310,6 +311,7 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
               credentials: "c2VjcmV0",
               limits: clientLimits,
               agent: "hawser/0.1.0",
+              link: 2,
             }),
           ],
           { ack: 0 },

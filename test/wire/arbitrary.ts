@@ -112,6 +112,7 @@ export const frame: fc.Arbitrary<Frame> = fc.oneof(
     credentials: text,
     limits,
     agent: name,
+    link: uint32,
   }),
   fc.record({
     kind: fc.constant("welcome" as const),

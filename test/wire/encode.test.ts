@@ -128,6 +128,7 @@ describe("slabs", () => {
       credentials: "x".repeat(40_000),
       limits: undefined,
       agent: "",
+      link: 0,
     };
     encoder.add(hello);
     expect(decodePacket(encoder.finish(0, 0).head)).toEqual({ seq: 0, ack: 0, frames: [hello] });

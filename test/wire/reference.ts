@@ -158,7 +158,7 @@ function frameFromPb(frame: PbFrame): Frame {
     case "pong":
       return { kind: kind.case, id: Number(kind.value.id) };
     case "hello": {
-      const { version, mode, session, epoch, received, credentials, limits, agent } = kind.value;
+      const { version, mode, session, epoch, received, credentials, limits, agent, link } = kind.value;
       return {
         kind: "hello",
         version,
@@ -169,6 +169,7 @@ function frameFromPb(frame: PbFrame): Frame {
         credentials,
         limits: limitsFromPb(limits),
         agent,
+        link,
       };
     }
     case "welcome": {
