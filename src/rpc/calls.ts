@@ -84,6 +84,7 @@ export class Calls implements Opener {
     if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.#deadlines.set(call, call.deadlineAt);
     if (
       length <= CHUNK_BYTES &&
+      length + PAYLOAD_COST <= peerLimits.creditBytes &&
       session.writable &&
       !this.#hold &&
       this.#unopened.size === 0 &&

@@ -117,7 +117,8 @@ export function generate(seed: number): Scenario {
       actions.push({ kind: "stall", at, client, direction: chance(0.4) ? "both" : direction });
     } else if (die < 0.7) actions.push({ kind: "dieLate", at, client, ms: int(3_000) });
     else if (die < 0.76) actions.push({ kind: "away", at, client, ms: int(4_000) });
-    else if (die < 0.8) actions.push({ kind: "slow", at, client, bytesPerSecond: 5_000 + int(200_000) });
+    // Not slower: a link that takes longer for one piece than a ping may take is never taken for alive.
+    else if (die < 0.8) actions.push({ kind: "slow", at, client, bytesPerSecond: 60_000 + int(400_000) });
     else if (die < 0.92) actions.push({ kind: "crash", at, node: int(nodes), downMs: int(2_000) });
     else if (die < 0.96) actions.push({ kind: "jump", at, node: int(nodes), ms: int(120_000) - 30_000 });
     else actions.push({ kind: "sleep", at, client, ms: int(20_000) });
