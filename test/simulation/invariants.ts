@@ -42,7 +42,7 @@ interface Flow {
 }
 
 /** What frames without a message may add to an outbox, and one packet that passed the bound. */
-const SLACK_BYTES = 4 * CHUNK_BYTES;
+const SLACK_BYTES = 3 * CHUNK_BYTES;
 
 /** Watches all sessions of the process, from its making until {@link Watcher.stop}. */
 export class Watcher {

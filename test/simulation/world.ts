@@ -63,6 +63,8 @@ interface ClientSide extends Incarnation {
   readonly connection: Connection;
   node: Node | undefined;
   away: boolean;
+  /** The next link dies this much later than it seems; -1: it does not. */
+  nextDiesLate: number;
   clockOffset: number;
 }
 
@@ -176,7 +178,7 @@ export class World {
     if (timeoutMs > 0 || cancelMs > 0) return;
     const { nodes, graceMs, actions } = this.#scenario;
     const losesSessions =
-      nodes > 1 || graceMs < 60_000 || actions.some(({ kind }) => kind === "crash" || kind === "sleep");
+      nodes > 1 || graceMs < 60_000 || actions.some(({ kind }) => ["crash", "sleep", "evict"].includes(kind));
     if (!losesSessions)
       throw new Broken(1, `${tag} failed, and its session was never lost: ${outcome.error}`);
     if (HEALING.includes(method))
@@ -185,6 +187,18 @@ export class World {
 
   /** Closes everything, and looks whether anything is left. */
   async #finish(): Promise<void> {
+    // What was cancelled is told to the other side, and handlers come to their end.
+    await this.clock.advance(30_000);
+    for (const { name, sessions } of this.#nodes) {
+      for (const session of sessions ?? []) {
+        if (session.connected && session.callsInFlight > 0) {
+          throw new Broken(
+            5,
+            `${session.callsInFlight} calls are left at ${name}, and their callers have their outcomes`,
+          );
+        }
+      }
+    }
     for (const client of this.#clients) void client.connection.close();
     await this.clock.advance(1_000);
     for (const { sessions } of this.#nodes) sessions?.close(CloseCode.goingAway, "the simulation is over");
@@ -273,10 +287,15 @@ export class World {
     const { latencyMs, jitterMs, bytesPerSecond } = this.#scenario;
     const network = createNetwork(this.clock, this.#random, { latencyMs, jitterMs, bytesPerSecond });
     const name = `client ${index}`;
-    const side = { name, alive: true, network, node: undefined, away: false, clockOffset: 0 } as Omit<
-      ClientSide,
-      "connection"
-    >;
+    const side = {
+      name,
+      alive: true,
+      network,
+      node: undefined,
+      away: false,
+      nextDiesLate: -1,
+      clockOffset: 0,
+    } as Omit<ClientSide, "connection">;
     const connection = openConnection(
       "ws://simulation/rpc",
       resolveConnectOptions({
@@ -286,7 +305,10 @@ export class World {
         // Methods with keys are not for clients.
         idempotencyStore: memoryIdempotencyStore(),
         reconnect: { initialDelayMs: 50, maxDelayMs: 1_000 },
-        retry: { policy: { maxAttempts: 40, initialBackoffMs: 20, maxBackoffMs: 500 }, throttling: false },
+        retry: {
+          policy: { maxAttempts: 40, initialBackoffMs: this.#scenario.backoffMs, maxBackoffMs: 1_000 },
+          throttling: false,
+        },
         onHandlerError: (error, method) => this.#onHandlerError(method, error),
       }),
       {
@@ -308,6 +330,11 @@ export class World {
             }
             this.#log(name, `has a link to ${process.name}`);
             side.node = node;
+            if (side.nextDiesLate >= 0) {
+              const delayMs = side.nextDiesLate;
+              side.nextDiesLate = -1;
+              this.clock.schedule(() => network.dieLate(delayMs), latencyMs / 2);
+            }
             onOpen(
               network.link(events, (open) => {
                 new Greeting(sessions, (own) => open(whileAlive(process, own)), {
@@ -370,11 +397,20 @@ export class World {
         return network.stall(action.direction === "both" ? undefined : action.direction);
       case "dieLate":
         return network.dieLate(action.ms);
+      case "lateHello":
+        client.nextDiesLate = action.ms;
+        return network.cut();
       case "slow":
         return network.set({ bytesPerSecond: action.bytesPerSecond });
       case "sleep":
         client.clockOffset += action.ms;
         return;
+      case "evict": {
+        const { connection, node } = client;
+        const session = [...(node?.sessions ?? [])].find(({ id }) => id === connection.sessionId);
+        session?.close(CloseCode.tryLater, "evicted");
+        return;
+      }
       case "away":
         client.away = true;
         network.cut();
