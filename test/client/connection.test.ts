@@ -7,8 +7,8 @@ import { CLOSE_TABLE } from "../../src/base/close-table.js";
 import type { ConnectOptions } from "../../src/client/index.js";
 import { Code, type Connection, connect, createClient, RpcError } from "../../src/client/index.js";
 import { createServer, type Server, type ServerOptions } from "../../src/server/index.js";
+import { createFaultProxy, type FaultProxy } from "../../src/testing/index.js";
 import { echoRoutes, exchange, expectedResult } from "../support/echo.js";
-import { createFaultyLink, type FaultyLink } from "../support/faulty-link.js";
 import { until } from "../support/until.js";
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -35,8 +35,8 @@ function open(url: string, options: ConnectOptions = {}): Connection {
   return connection;
 }
 
-async function behindLink(port: number): Promise<FaultyLink> {
-  const link = await createFaultyLink({ targetPort: port });
+async function behindLink(port: number): Promise<FaultProxy> {
+  const link = await createFaultProxy({ target: { port: port } });
   closers.push(() => link.close());
   return link;
 }

@@ -10,8 +10,7 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { CounterService } from "../../gen/hawser/test/v1/counter_pb.js";
 import { type Connection, connect, createClient, RpcError } from "../../src/client/index.js";
-import { seededRandom } from "../../src/testing/index.js";
-import { createFaultyLink, type FaultyLink } from "../support/faulty-link.js";
+import { createFaultProxy, type FaultProxy, seededRandom } from "../../src/testing/index.js";
 
 const CLIENTS = 8;
 const INCREMENTS = 20_000;
@@ -76,7 +75,7 @@ class CounterServer {
 interface Result {
   readonly acknowledged: Set<number>;
   readonly failed: Map<number, RpcError>;
-  /** How often each increment was applied. */
+  /** BreakKind often each increment was applied. */
   readonly applied: Map<number, number>;
   readonly total: number;
   readonly cuts: number;
@@ -116,7 +115,7 @@ async function run(seed: number, method: "increment" | "add"): Promise<Result> {
   const file = join(folder, `${method}.db`);
   const server = new CounterServer(file);
   await server.start();
-  const links: FaultyLink[] = [];
+  const links: FaultProxy[] = [];
   const connections: Connection[] = [];
   const acknowledged = new Set<number>();
   const failed = new Map<number, RpcError>();
@@ -125,7 +124,7 @@ async function run(seed: number, method: "increment" | "add"): Promise<Result> {
   let sessions = 0;
   const cutters: Promise<void>[] = [];
   for (let i = 0; i < CLIENTS; i++) {
-    const link = await createFaultyLink({ targetPort: server.port });
+    const link = await createFaultProxy({ target: { port: server.port } });
     links.push(link);
     const connection = connect(link.url, {
       reconnect: { initialDelayMs: 20, maxDelayMs: 200 },

@@ -3,8 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { type ConnectOptions, connect, createClient } from "../../src/client/index.js";
 import { createServer, type Server } from "../../src/server/index.js";
+import {
+  type BreakKind,
+  createFaultProxy,
+  type Direction,
+  type PlannedBreak,
+} from "../../src/testing/index.js";
 import { Executions, echoRoutes, exchange, expectedResult } from "../support/echo.js";
-import { type Break, createFaultyLink, type Direction, type How } from "../support/faulty-link.js";
 
 /** Exchanges that run side by side. */
 const LANES = 24;
@@ -34,8 +39,8 @@ interface Run {
 }
 
 /** One client, one exchange over a link of its own that breaks as planned. */
-async function run(tag: string, plan: (connection: number) => Break | undefined): Promise<Run> {
-  const link = await createFaultyLink({ targetPort: port, plan });
+async function run(tag: string, plan: (connection: number) => PlannedBreak | undefined): Promise<Run> {
+  const link = await createFaultProxy({ target: { port: port }, plan });
   const connection = connect(link.url, options);
   const faults: string[] = [];
   const off = connection.on("lost", () => faults.push("the session was lost"));
@@ -73,7 +78,7 @@ const nextTag = () => `run${String(++runs).padStart(6, "0")}`;
 /** Runs an exchange for every number of bytes after which a link can break. Gives the number of bytes and of breaks. */
 async function sweep(
   direction: Direction,
-  plan: (after: number) => (connection: number) => Break | undefined,
+  plan: (after: number) => (connection: number) => PlannedBreak | undefined,
   bytes: (recorded: Run) => number,
 ): Promise<{ readonly total: number; readonly breaks: number }> {
   const recorded = await run(nextTag(), plan(Number.POSITIVE_INFINITY));
@@ -96,7 +101,7 @@ async function sweep(
 }
 
 describe.each<Direction>(["up", "down"])("a cut on the way %s", (direction) => {
-  test.for<How>(["end", "reset"])("of the first link at every byte (%s)", async (how, { annotate }) => {
+  test.for<BreakKind>(["end", "reset"])("of the first link at every byte (%s)", async (how, { annotate }) => {
     const { total, breaks } = await sweep(
       direction,
       (after) => (connection) => (connection === 1 ? { direction, after, how } : undefined),

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { connect, createClient, RpcError } from "../../src/client/index.js";
 import { createServer, type Server } from "../../src/server/index.js";
+import { createFaultProxy } from "../../src/testing/index.js";
 import { echoRoutes, exchange, expectedResult } from "../support/echo.js";
-import { createFaultyLink } from "../support/faulty-link.js";
 import { frames, hexBytes, joined, packet } from "../support/frames.js";
 import { SeededRandom } from "../support/random.js";
 import { rawConnect } from "../support/raw.js";
@@ -134,8 +134,8 @@ test.for(["up", "down"] as const)("bytes of TCP on the way %s", async (direction
     // One byte of the first connection, somewhere behind the HTTP upgrade, arrives as another one.
     const target = 130 + random.below(500);
     let connections = 0;
-    const link = await createFaultyLink({
-      targetPort: port,
+    const link = await createFaultProxy({
+      target: { port },
       plan: () => {
         connections++;
         return undefined;

@@ -12,7 +12,7 @@ import {
   RpcError,
 } from "../../src/client/index.js";
 import { createServer, type Server } from "../../src/server/index.js";
-import { createFaultyLink } from "../support/faulty-link.js";
+import { createFaultProxy } from "../../src/testing/index.js";
 import { stillHeld } from "../support/gc.js";
 import { SeededRandom } from "../support/random.js";
 import { until } from "../support/until.js";
@@ -117,7 +117,7 @@ async function call(client: Client<typeof EchoService>, kind: number, read: numb
 test("10,000 calls that are given up leave nothing", async () => {
   const before = timers();
   const random = new SeededRandom(7);
-  const link = await createFaultyLink({ targetPort: port });
+  const link = await createFaultProxy({ target: { port: port } });
   const connection = connect(link.url, {
     maxWaitingCalls: CALLS,
     reconnect: { initialDelayMs: 1, maxDelayMs: 4 },

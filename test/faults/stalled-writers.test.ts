@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { type Connection, connect, createClient } from "../../src/client/index.js";
 import { createServer, type Server } from "../../src/server/index.js";
-import { createFaultyLink, type FaultyLink } from "../support/faulty-link.js";
+import { createFaultProxy, type FaultProxy } from "../../src/testing/index.js";
 import { frames, packet } from "../support/frames.js";
 import { rawConnect } from "../support/raw.js";
 import { until } from "../support/until.js";
@@ -13,7 +13,7 @@ const OUTBOX_BYTES = 1024 * 1024;
 
 let server: Server;
 let port = 0;
-let link: FaultyLink;
+let link: FaultProxy;
 let connection: Connection;
 /** Messages that the server's handlers have written and read. */
 let written = 0;
@@ -42,7 +42,7 @@ beforeEach(async () => {
       }),
   });
   ({ port } = await server.listen({ port: 0, host: "127.0.0.1" }));
-  link = await createFaultyLink({ targetPort: port });
+  link = await createFaultProxy({ target: { port: port } });
   connection = connect(link.url, {
     outboxBytes: OUTBOX_BYTES,
     reconnect: { initialDelayMs: 1, maxDelayMs: 4 },
@@ -66,7 +66,7 @@ async function settled(count: () => number): Promise<number> {
   return last;
 }
 
-/** How many messages the outbox and a window hold, and a few on their way. */
+/** BreakKind many messages the outbox and a window hold, and a few on their way. */
 const BOUND = (OUTBOX_BYTES + 256 * 1024) / MESSAGE_BYTES + 8;
 
 test("without a link", async () => {

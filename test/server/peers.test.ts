@@ -3,12 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { Code, type Connection, connect, createClient, type HandlerContext } from "../../src/client/index.js";
 import { createServer, type Server, type ServerSession } from "../../src/server/index.js";
+import { createFaultProxy, type FaultProxy } from "../../src/testing/index.js";
 import { Executions, echoHandlers, echoRoutes, exchange, expectedResult } from "../support/echo.js";
-import { createFaultyLink, type FaultyLink } from "../support/faulty-link.js";
 import { until } from "../support/until.js";
 
 let server: Server;
-let link: FaultyLink;
+let link: FaultProxy;
 let connection: Connection;
 let seen: HandlerContext | undefined;
 let executions: Executions;
@@ -30,7 +30,7 @@ beforeEach(async () => {
     logger: { warn: () => undefined, error: () => undefined },
   });
   const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
-  link = await createFaultyLink({ targetPort: port });
+  link = await createFaultProxy({ target: { port: port } });
   connection = connect(link.url, {
     credentials: "ada",
     routes: echoRoutes(executions),

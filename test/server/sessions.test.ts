@@ -3,8 +3,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { Code, type Connection, connect, createClient } from "../../src/client/index.js";
 import { createServer, type Server, type ServerOptions } from "../../src/server/index.js";
+import { createFaultProxy } from "../../src/testing/index.js";
 import { echoRoutes } from "../support/echo.js";
-import { createFaultyLink } from "../support/faulty-link.js";
 import { until } from "../support/until.js";
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -42,7 +42,7 @@ describe("sessions", () => {
         }),
     });
     const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
-    const link = await createFaultyLink({ targetPort: port });
+    const link = await createFaultProxy({ target: { port: port } });
     const connection = connect(link.url, { reconnect: { initialDelayMs: 60_000, maxDelayMs: 60_000 } });
     const call = createClient(EchoService, connection).echo({});
     call.catch(() => undefined);
@@ -59,7 +59,7 @@ describe("sessions", () => {
     const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
     const ids: string[] = [];
     for (let i = 0; i < 4; i++) {
-      const link = await createFaultyLink({ targetPort: port });
+      const link = await createFaultProxy({ target: { port: port } });
       const connection = connect(link.url, { reconnect: { initialDelayMs: 60_000, maxDelayMs: 60_000 } });
       closers.push(
         () => connection.close(),
