@@ -3,6 +3,7 @@ import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
 import { hex } from "../base/hex.js";
 import { Driver } from "../driver/driver.js";
+import { Emitter } from "../driver/emitter.js";
 import type { Link, LinkEvents } from "../driver/link.js";
 import { Timers } from "../driver/timers.js";
 import { Guard } from "../idempotency/guard.js";
@@ -21,8 +22,6 @@ import type { Dial, Platform } from "./platform.js";
 /** Name and version for the server's logs. */
 const AGENT = "hawser-js/0.1";
 
-type Listener = (event: never) => void;
-
 /** Opens a connection with checked settings; `connect` of each platform calls this. */
 export function openConnection(url: string, settings: ConnectSettings, platform: Platform): Connection {
   return new Connector(url, settings, platform);
@@ -40,7 +39,7 @@ class Connector implements Connection {
   readonly #guard: Guard | undefined;
   readonly #peer: Peer;
   readonly #driver: Driver;
-  readonly #listeners = new Map<keyof ConnectionEvents, Set<Listener>>();
+  readonly #events = new Emitter<ConnectionEvents>();
   readonly #dialLimit = { dueAt: 0, heapIndex: -1, expire: () => this.#dialTooLong() };
   readonly #retry = { dueAt: 0, heapIndex: -1, expire: () => this.#retryNow() };
   readonly #stopWatching: (() => void) | undefined;
@@ -129,16 +128,7 @@ class Connector implements Connection {
     name: Name,
     listener: (event: ConnectionEvents[Name]) => void,
   ): () => void {
-    let listeners = this.#listeners.get(name);
-    if (listeners === undefined) {
-      listeners = new Set();
-      this.#listeners.set(name, listeners);
-    }
-    const own = (event: never) => listener(event);
-    listeners.add(own);
-    return () => {
-      listeners.delete(own);
-    };
+    return this.#events.on(name, listener);
   }
 
   ready(): Promise<void> {
@@ -296,7 +286,7 @@ class Connector implements Connection {
       goAway === undefined
         ? backoffDelay(this.#attempts, reconnect, this.#platform.random)
         : this.#platform.random() * goAway.afterMs;
-    this.#emit("reconnecting", { attempt: this.#attempts, delayMs, code, reason });
+    this.#events.emit("reconnecting", { attempt: this.#attempts, delayMs, code, reason });
     if (this.#isClosed()) return;
     this.#timers.atLatest(this.#retry, this.#timers.clock() + delayMs);
   }
@@ -324,8 +314,8 @@ class Connector implements Connection {
     this.#downSince = -1;
     this.#peer.calls.hold = false;
     this.#setState("open");
-    if (opened.resumed) this.#emit("resumed", { resent: opened.resent, attempts, downMs });
-    else if (lost) this.#emit("lost", { attempts, downMs });
+    if (opened.resumed) this.#events.emit("resumed", { resent: opened.resent, attempts, downMs });
+    else if (lost) this.#events.emit("lost", { attempts, downMs });
   }
 
   #onGoAway(frame: GoAwayFrame): void {
@@ -360,7 +350,7 @@ class Connector implements Connection {
     this.#retrier.close(error.rawMessage, error.code);
     this.#guard?.close(error.rawMessage);
     this.#setState("closed");
-    this.#emit("closed", { code, reason });
+    this.#events.emit("closed", { code, reason });
     link?.close(CloseCode.normal, reason);
   }
 
@@ -372,22 +362,7 @@ class Connector implements Connection {
     const previous = this.#state;
     if (previous === state) return;
     this.#state = state;
-    this.#emit("state", { state, previous });
-  }
-
-  #emit<Name extends keyof ConnectionEvents>(name: Name, event: ConnectionEvents[Name]): void {
-    const listeners = this.#listeners.get(name);
-    if (listeners === undefined) return;
-    for (const listener of [...listeners]) {
-      try {
-        listener(event as never);
-      } catch (error) {
-        // A listener's fault is not the connection's; it surfaces as an unhandled one, outside of the state machine.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    this.#events.emit("state", { state, previous });
   }
 }
 

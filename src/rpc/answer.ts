@@ -200,7 +200,16 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     const error = new RpcError(`the deadline of ${this.#route.name} passed`, Code.DeadlineExceeded, {
       executed: "unknown",
     });
-    const id = this.sender.id;
+    this.#abortAndTell(error);
+  }
+
+  starved(reason: string): void {
+    this.#abortAndTell(new RpcError(reason, Code.ResourceExhausted, { executed: "unknown" }));
+  }
+
+  /** The runtime ends the call; the caller hears of it. */
+  #abortAndTell(error: RpcError): void {
+    const { id } = this.sender;
     this.abort(error);
     this.sender.id = id;
     const how = this.#begun ? "unfinished" : "refused";

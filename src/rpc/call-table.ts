@@ -9,6 +9,8 @@ import type { Calls } from "./calls.js";
 export interface CallSession {
   readonly state: "detached" | "greeting" | "open" | "ended";
   readonly writable: boolean;
+  /** Since when the outbox has been full without a break; `Infinity` when it is not. */
+  readonly fullSince: number;
   readonly peerLimits: WireLimits;
   send(frame: CallFrame, payloadBytes: number): void;
   wake(): void;
@@ -61,6 +63,8 @@ export interface CallsInit {
   readonly maxWaitingCalls: number;
   /** Longest time that a call waits for a connection, in milliseconds. */
   readonly maxWaitMs: number;
+  /** Longest time that messages wait for room in an outbox that is full, in milliseconds. */
+  readonly outboxWaitMs: number;
   readonly answerer: Answerer;
   /** What is known about why there is no connection, for error messages. */
   readonly whyNotOpen: () => string;

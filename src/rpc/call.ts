@@ -17,6 +17,8 @@ export abstract class Call implements HeapItem {
 
   /** The deadline, or the longest wait for a connection, has come. */
   abstract expired(): void;
+  /** Its messages have waited too long for room. */
+  abstract starved(reason: string): void;
   /** The session that the call was opened in is lost. `unwritten`: nothing of it was ever written to a link. */
   abstract lost(unwritten: boolean): void;
   /** A message is complete, or the other side has ended. */

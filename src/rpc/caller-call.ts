@@ -147,12 +147,16 @@ export class CallerCall extends Call implements CallingCall {
       this.cancel(Code.DeadlineExceeded, error);
       return;
     }
-    this.cancel(
-      Code.Unavailable,
-      new RpcError(`no connection for ${this.name} within maxWaitMs: ${why}`, Code.Unavailable, {
-        executed: "no",
-      }),
-    );
+    const [what, code] = this.#calls.isOpen
+      ? (["room", Code.ResourceExhausted] as const)
+      : (["connection", Code.Unavailable] as const);
+    const message = `no ${what} for ${this.name} within maxWaitMs: ${why}`;
+    this.cancel(code, new RpcError(message, code, { executed: "no" }));
+  }
+
+  starved(reason: string): void {
+    const error = new RpcError(reason, Code.ResourceExhausted, { executed: this.executedNow });
+    this.cancel(Code.Canceled, error);
   }
 
   lost(unwritten: boolean): void {

@@ -33,6 +33,7 @@ export class Calls implements Opener {
   #peerOpen = 0;
   #opening: CallingCall | undefined;
   #hold = false;
+  #starvedAt: number = Number.NEGATIVE_INFINITY;
   #closed: RpcError | undefined;
 
   constructor(init: CallsInit, session: CallSession) {
@@ -163,7 +164,17 @@ export class Calls implements Opener {
 
   /** Why a waiting call was not opened. */
   get notOpenReason(): string {
-    return this.#hold ? "the server is going away" : this.#init.whyNotOpen();
+    if (this.#hold) return "the server is going away";
+    if (this.#session.state !== "open") return this.#init.whyNotOpen();
+    const { calls } = this.#session.peerLimits;
+    return this.#ownOpen >= calls
+      ? `${calls} calls are open already, and the other side takes no more (limits.calls)`
+      : "the outbox is full: the other side does not acknowledge (outboxBytes)";
+  }
+
+  /** Whether waiting calls wait for something else than a connection. */
+  get isOpen(): boolean {
+    return this.#session.state === "open" && !this.#hold;
   }
 
   // ---- both sides --------------------------------------------------------------------------------------------
@@ -259,6 +270,15 @@ export class Calls implements Opener {
   #takeTurn(call: Call): void {
     this.#turns.add(call);
     this.#session.wake();
+    if (this.#session.fullSince !== Number.POSITIVE_INFINITY) this.#init.onDeadline();
+  }
+
+  /** What the messages that wait take, on their way in and out, in bytes. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const { sender, receiver } of this.#open.values()) bytes += sender.waitingBytes + receiver.heldBytes;
+    for (const { sender } of this.#unopened) bytes += sender.waitingBytes;
+    return bytes;
   }
 
   // ---- the session's side ------------------------------------------------------------------------------------
@@ -357,15 +377,32 @@ export class Calls implements Opener {
     return this.#closed;
   }
 
-  /** Earliest deadline. */
+  /** Earliest deadline, or the time at which messages have waited long enough for room. */
   deadline(): number {
-    return this.#deadlines.next;
+    return this.#turns.size === 0 ? this.#deadlines.next : Math.min(this.#deadlines.next, this.#starvesAt);
   }
 
   /** Ends the calls whose deadline has come. */
   expire(now: number): void {
     for (let call = this.#deadlines.takeDue(now); call !== undefined; call = this.#deadlines.takeDue(now))
       call.expired();
+    if (this.#turns.size > 0 && now >= this.#starvesAt) this.#starve(now);
+  }
+
+  /** When messages have waited long enough for room; what came to wait after a check has as long again. */
+  get #starvesAt(): number {
+    return Math.max(this.#session.fullSince, this.#starvedAt) + this.#init.outboxWaitMs;
+  }
+
+  /** The outbox has been full for too long: fails what waits for room, but not what waits for its reader's credit. */
+  #starve(now: number): void {
+    this.#starvedAt = now;
+    const reason = `the outbox was full for ${this.#init.outboxWaitMs} ms (outboxBytes, outboxWaitMs): the other side takes no more`;
+    for (const call of [...this.#turns]) {
+      if (call.sender.isStarving) call.starved(reason);
+      // Without credit it has no turn; more credit gives it one.
+      else if (call.sender.hasWaitingMessage) this.#turns.delete(call);
+    }
   }
 
   #onOpen(frame: OpenFrame): void {

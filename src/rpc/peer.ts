@@ -97,6 +97,7 @@ export class Peer implements SessionHost {
         limits: init.settings.limits,
         maxWaitingCalls: init.maxWaitingCalls,
         maxWaitMs: init.maxWaitMs,
+        outboxWaitMs: init.settings.outboxWaitMs,
         answerer,
         whyNotOpen: init.whyNotOpen,
         onDeadline: () => this.#events.onDeadline(),

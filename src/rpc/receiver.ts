@@ -41,6 +41,14 @@ export class Receiver {
     return this.#queue === undefined ? 0 : this.#queue.length - this.#head;
   }
 
+  /** Bytes of the messages that wait for the reader. */
+  get heldBytes(): number {
+    let bytes = this.#piecesBytes;
+    if (this.#queue !== undefined)
+      for (let i = this.#head; i < this.#queue.length; i++) bytes += (this.#queue[i] as Uint8Array).length;
+    return bytes;
+  }
+
   /** Messages that the reader has consumed. */
   get consumed(): number {
     return this.#shifted;
@@ -82,6 +90,7 @@ export class Receiver {
       return undefined;
     }
     const whole = concatenate(this.#pieces, this.#size);
+    this.#piecesBytes = 0;
     // What the earlier pieces cost was given back; the reader gives back the cost of the whole.
     this.#consumed -= this.#size - length;
     this.#pieces = undefined;
@@ -123,6 +132,7 @@ export class Receiver {
     this.#queue = undefined;
     this.#head = 0;
     this.#pieces = undefined;
+    this.#piecesBytes = 0;
     this.#tokens = undefined;
   }
 

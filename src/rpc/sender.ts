@@ -55,6 +55,27 @@ export class Sender {
     );
   }
 
+  /** Bytes of the messages that wait. */
+  get waitingBytes(): number {
+    let bytes = 0;
+    if (this.#waiting !== undefined)
+      for (const { payload, offset } of this.#waiting) bytes += (payload?.length ?? 0) - offset;
+    return bytes;
+  }
+
+  /** Whether a message waits, for credit or for room. */
+  get hasWaitingMessage(): boolean {
+    return this.#waiting?.[0]?.payload !== undefined;
+  }
+
+  /** Whether a message waits for nothing but room in the session: there is credit for it. */
+  get isStarving(): boolean {
+    const item = this.#waiting?.[0];
+    if (item?.payload === undefined) return false;
+    const left = item.payload.length - item.offset;
+    return Math.min(left, MIN_CHUNK_BYTES) + PAYLOAD_COST <= this.credit;
+  }
+
   /** Whether this side has said, or is waiting to say, that it sends no more. */
   get ended(): boolean {
     return this.#ended;

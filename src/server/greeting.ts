@@ -48,10 +48,10 @@ export class Greeting implements TimerItem {
         else this.#session.text(this.#link);
       },
       onDrain: () => this.#session?.drained(this.#link),
-      onClose: (code) => {
+      onClose: (code, reason) => {
         this.#gone = true;
         timers.delete(this);
-        this.#session?.linkClosed(this.#link, code);
+        this.#session?.linkClosed(this.#link, code, reason);
         closed();
       },
     });

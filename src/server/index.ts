@@ -11,6 +11,7 @@ export {
   sqliteIdempotencyStore,
 } from "../idempotency/sqlite.js";
 export * from "../index.js";
+export type { EvictionLimit, ServerEvents } from "./events.js";
 export type { AuthRequest, Logger, ServerOptions } from "./options.js";
 export {
   createServer,

@@ -50,6 +50,8 @@ export interface ServerOptions extends SessionOptions {
   readonly graceMs?: number;
   /** Sessions without a link that are kept; beyond, the oldest goes first. Default 10,000. */
   readonly maxDetachedSessions?: number;
+  /** What sessions without a link may hold together, in bytes; beyond, the oldest goes first. Default 256 MiB. */
+  readonly maxDetachedBytes?: number;
   /** Default: `console`. */
   readonly logger?: Logger;
 }
@@ -64,6 +66,7 @@ export interface ServerSettings {
   readonly idempotencyStore: IdempotencyStore | undefined;
   readonly graceMs: number;
   readonly maxDetachedSessions: number;
+  readonly maxDetachedBytes: number;
   readonly logger: Logger;
 }
 
@@ -75,6 +78,7 @@ const KEYS = [
   "idempotencyStore",
   "graceMs",
   "maxDetachedSessions",
+  "maxDetachedBytes",
   "logger",
   ...SESSION_OPTION_KEYS,
 ] as const;
@@ -101,6 +105,7 @@ export function resolveServerOptions(options: ServerOptions): ServerSettings {
     idempotencyStore: options.idempotencyStore,
     graceMs: checkDuration("graceMs", options.graceMs ?? 60_000),
     maxDetachedSessions: checkInteger("maxDetachedSessions", options.maxDetachedSessions ?? 10_000, 0),
+    maxDetachedBytes: checkInteger("maxDetachedBytes", options.maxDetachedBytes ?? 256 * 1024 * 1024, 0),
     logger: options.logger ?? console,
   };
 }

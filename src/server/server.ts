@@ -6,6 +6,7 @@ import { checkDuration, checkKeys } from "../base/check.js";
 import { CloseCode } from "../base/close.js";
 import { Timers } from "../driver/timers.js";
 import { wsLink } from "../driver/ws-link.js";
+import type { ServerEvents } from "./events.js";
 import { Greeting } from "./greeting.js";
 import { resolveServerOptions, type ServerOptions, type ServerSettings } from "./options.js";
 import type { ServerSession } from "./session.js";
@@ -53,6 +54,8 @@ export interface Server {
    * paths are left to other listeners, and answered with 404 when there are none.
    */
   attach(server: HttpServer | HttpsServer, options?: { readonly path?: string }): void;
+  /** Adds a listener to what happens to sessions; returns how to remove it. */
+  on<Name extends keyof ServerEvents>(name: Name, listener: (event: ServerEvents[Name]) => void): () => void;
   /** All sessions, with and without a link. */
   readonly sessions: Iterable<ServerSession> & { readonly size: number };
   /** Turns new connections away, asks clients to go elsewhere, waits for calls in flight, then closes as `close` does. */
@@ -91,6 +94,10 @@ class HawserServer implements Server {
     this.#timers = new Timers(() => performance.now());
     this.sessions = new Sessions(settings, this.#timers);
     this.#upgrader = createUpgrader(settings.session.limits.packetBytes);
+  }
+
+  on<Name extends keyof ServerEvents>(name: Name, listener: (event: ServerEvents[Name]) => void): () => void {
+    return this.sessions.events.on(name, listener);
   }
 
   listen(options: ListenOptions): Promise<Listening> {

@@ -2,6 +2,7 @@ import { randomBytes, randomFillSync } from "node:crypto";
 import type { Clock } from "../base/clock.js";
 import { Code } from "../base/code.js";
 import { hex, sameBytes } from "../base/hex.js";
+import { Emitter } from "../driver/emitter.js";
 import { pooled } from "../driver/entropy.js";
 import type { Link } from "../driver/link.js";
 import type { Timers } from "../driver/timers.js";
@@ -12,6 +13,7 @@ import { Retrier } from "../retry/retrier.js";
 import type { Identity } from "../rpc/context.js";
 import { PacketEncoder } from "../wire/encode.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
+import type { EndedBy, EvictionLimit, ServerEvents } from "./events.js";
 import type { ServerSettings } from "./options.js";
 import { LiveSession, type ServerSession, type SessionOwner } from "./session.js";
 
@@ -31,8 +33,10 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   readonly newKey: () => string;
   readonly guard: Guard | undefined;
   readonly #all = new Map<string, LiveSession>();
-  /** Sessions without a link, the longest detached first. */
-  readonly #detached = new Set<LiveSession>();
+  readonly events: Emitter<ServerEvents> = new Emitter();
+  /** Sessions without a link, the longest detached first, with what they hold since when. */
+  readonly #detached = new Map<LiveSession, { readonly since: number; readonly bytes: number }>();
+  #detachedBytes = 0;
 
   /** @param wallClock Milliseconds since the epoch. */
   constructor(settings: ServerSettings, timers: Timers, wallClock: Clock = Date.now) {
@@ -66,8 +70,13 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     if (known?.isOvertaken(hello, identity) === true) return undefined;
     const resumed = known?.canResume(hello, identity) === true;
     const session = resumed && known !== undefined ? known : this.#create(identity);
-    this.#detached.delete(session);
+    const since = this.#forget(session);
     session.attach(link, hello, resumed);
+    if (!resumed) this.events.emit("opened", { session });
+    else {
+      const downMs = since === undefined ? 0 : this.timers.clock() - since;
+      this.events.emit("resumed", { session, downMs });
+    }
     return session;
   }
 
@@ -77,17 +86,46 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     for (const session of [...this.#all.values()]) session.close(code, reason);
   }
 
-  onDetached(session: LiveSession): void {
-    this.#detached.add(session);
-    for (const oldest of this.#detached) {
-      if (this.#detached.size <= this.settings.maxDetachedSessions) break;
-      oldest.end("too many sessions wait for their clients (maxDetachedSessions)", Code.Unavailable);
+  onDetached(session: LiveSession, code: number, reason: string): void {
+    const bytes = session.heldBytes;
+    this.#detached.set(session, { since: this.timers.clock(), bytes });
+    this.#detachedBytes += bytes;
+    this.events.emit("detached", { session, code, reason });
+    const { maxDetachedSessions, maxDetachedBytes } = this.settings;
+    for (const oldest of this.#detached.keys()) {
+      if (this.#detached.size > maxDetachedSessions) this.#evict(oldest, "maxDetachedSessions");
+      else if (this.#detachedBytes > maxDetachedBytes) this.#evict(oldest, "maxDetachedBytes");
+      else break;
     }
   }
 
-  onEnded(session: LiveSession): void {
+  onExpired(session: LiveSession): void {
+    this.#evict(session, "graceMs");
+  }
+
+  onEnded(session: LiveSession, by: EndedBy, message: string): void {
     this.#all.delete(session.id);
+    this.#forget(session);
+    this.events.emit("ended", { session, by, message });
+  }
+
+  #evict(session: LiveSession, limit: EvictionLimit): void {
+    const { since, bytes } = this.#detached.get(session) ?? { since: this.timers.clock(), bytes: 0 };
+    this.events.emit("evicted", { session, limit, detachedMs: this.timers.clock() - since, bytes });
+    const message =
+      limit === "graceMs"
+        ? "the client did not come back within the grace time"
+        : `too many sessions wait for their clients (${limit})`;
+    session.end("eviction", message, Code.Unavailable);
+  }
+
+  /** A session no longer waits for a link. Since when it did. */
+  #forget(session: LiveSession): number | undefined {
+    const detached = this.#detached.get(session);
+    if (detached === undefined) return undefined;
     this.#detached.delete(session);
+    this.#detachedBytes -= detached.bytes;
+    return detached.since;
   }
 
   #find(hello: HelloFrame): LiveSession | undefined {

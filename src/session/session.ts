@@ -60,6 +60,7 @@ export class Session {
   readonly #unwritten = new Set<number>();
 
   #greetedAt = 0;
+  #fullSince: number = Number.POSITIVE_INFINITY;
   /** Client: links so far. Server: number of the link that the session was taken over by last. */
   #link = 0;
 
@@ -99,6 +100,11 @@ export class Session {
   /** Bytes kept for resending and waiting to be encoded. */
   get bufferedBytes(): number {
     return this.#outbox.bytes + this.#queuedBytes;
+  }
+
+  /** Since when the outbox has been full without a break; `Infinity` when it is not. */
+  get fullSince(): number {
+    return this.#fullSince;
   }
 
   /** Packets kept for resending. */
@@ -165,7 +171,7 @@ export class Session {
     this.#liveness.heard(now);
     this.#peerLimits = effectiveLimits(hello.limits);
     this.#link = hello.link;
-    if (resumed) this.#outbox.acknowledge(hello.received);
+    if (resumed) this.#acknowledge(hello.received);
     this.#sendControl({
       kind: "welcome",
       session: this.#id,
@@ -377,6 +383,7 @@ export class Session {
     this.#inbox.acknowledged();
     const packet = encoder.finish(this.#outbox.nextSeq, this.#inbox.received);
     this.#outbox.add(packet, now);
+    if (this.#fullSince === Number.POSITIVE_INFINITY && this.#isFull) this.#fullSince = now;
     return packet;
   }
 
@@ -422,7 +429,7 @@ export class Session {
           `the server says it received packet ${welcome.received}; sent are ${this.#outbox.lastSeq}, acknowledged ${this.#outbox.ackedSeq}`,
         );
       }
-      this.#outbox.acknowledge(welcome.received);
+      this.#acknowledge(welcome.received);
     } else {
       if (had) this.#lose();
       else this.#reset();
@@ -466,9 +473,18 @@ export class Session {
     if (seq > this.#outbox.lastSeq) {
       throw violation(`an acknowledgement of packet ${seq}; sent are ${this.#outbox.lastSeq}`);
     }
-    const wasFull = this.#outbox.bytes >= this.#settings.outboxBytes;
-    this.#outbox.acknowledge(seq);
+    const wasFull = this.#isFull;
+    this.#acknowledge(seq);
     if (wasFull) this.#host.onWake(false);
+  }
+
+  get #isFull(): boolean {
+    return this.#outbox.bytes >= this.#settings.outboxBytes;
+  }
+
+  #acknowledge(seq: number): void {
+    this.#outbox.acknowledge(seq);
+    if (!this.#isFull) this.#fullSince = Number.POSITIVE_INFINITY;
   }
 
   #sendControl(frame: ControlFrame): void {
@@ -515,6 +531,7 @@ export class Session {
 
   #reset(): void {
     this.#unwritten.clear();
+    this.#fullSince = Number.POSITIVE_INFINITY;
     this.#outbox.clear();
     this.#queue = [];
     this.#queuedBytes = 0;

@@ -19,6 +19,11 @@ export interface SessionSettings {
   readonly handshakeTimeoutMs: number;
   /** Packets kept for resending; writers wait when this is reached. Default 4 MiB. */
   readonly outboxBytes: number;
+  /**
+   * Calls whose messages have waited this long for room in an outbox that was full all the time fail with
+   * RESOURCE_EXHAUSTED; `Infinity`: they wait for as long as their session lasts. Default 30,000.
+   */
+  readonly outboxWaitMs: number;
   /** What this side is ready to receive. */
   readonly limits: WireLimits;
 }
@@ -31,6 +36,7 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   ackDelayMs: 100,
   handshakeTimeoutMs: 10_000,
   outboxBytes: 4 * 1024 * 1024,
+  outboxWaitMs: 30_000,
   limits: DEFAULT_LIMITS,
 };
 
@@ -48,6 +54,7 @@ export const SESSION_OPTION_KEYS = [
   "ackDelayMs",
   "handshakeTimeoutMs",
   "outboxBytes",
+  "outboxWaitMs",
   "limits",
 ] as const;
 
@@ -85,6 +92,7 @@ export function resolveSettings(options: SessionOptions): SessionSettings {
       options.outboxBytes ?? DEFAULT_SETTINGS.outboxBytes,
       MIN_OUTBOX_BYTES,
     ),
+    outboxWaitMs: checkDuration("outboxWaitMs", options.outboxWaitMs ?? DEFAULT_SETTINGS.outboxWaitMs, true),
     limits: effectiveLimits(limits),
   };
   if (settings.ackTimeoutMs <= settings.ackDelayMs) {

@@ -30,6 +30,7 @@ export class CallerBench {
     const session: CallSession = {
       state: "open",
       writable: true,
+      fullSince: Number.POSITIVE_INFINITY,
       peerLimits: DEFAULT_LIMITS,
       send: (frame) => {
         this.sent.push(frame);
@@ -43,6 +44,7 @@ export class CallerBench {
         limits: DEFAULT_LIMITS,
         maxWaitingCalls: 10,
         maxWaitMs: 1_000,
+        outboxWaitMs: 1_000,
         answerer: { answer: () => expect.fail("nobody calls") },
         whyNotOpen: () => "",
         onDeadline: () => undefined,

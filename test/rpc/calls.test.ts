@@ -557,7 +557,13 @@ describe("the other direction", () => {
 });
 
 describe("an End inside a message", () => {
-  const settings = { clock: () => 0, limits: DEFAULT_LIMITS, maxWaitingCalls: 10, maxWaitMs: 1_000 };
+  const settings = {
+    clock: () => 0,
+    limits: DEFAULT_LIMITS,
+    maxWaitingCalls: 10,
+    maxWaitMs: 1_000,
+    outboxWaitMs: 1_000,
+  };
   const end: EndFrame = {
     kind: "end",
     call: 1,
@@ -576,6 +582,7 @@ describe("an End inside a message", () => {
     const session: CallSession = {
       state: "open",
       writable: true,
+      fullSince: Number.POSITIVE_INFINITY,
       peerLimits: DEFAULT_LIMITS,
       send: () => undefined,
       wake: () => undefined,
@@ -638,6 +645,7 @@ describe("an answer that waits for a link", () => {
         limits: DEFAULT_LIMITS,
         maxWaitingCalls: 10,
         maxWaitMs: 1_000,
+        outboxWaitMs: 1_000,
         answerer,
         whyNotOpen: () => "",
         onDeadline: () => undefined,
@@ -649,6 +657,7 @@ describe("an answer that waits for a link", () => {
         get writable() {
           return session.writable;
         },
+        fullSince: Number.POSITIVE_INFINITY,
         peerLimits: DEFAULT_LIMITS,
         send: () => expect.fail("nothing can be sent"),
         wake: () => undefined,
