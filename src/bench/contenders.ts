@@ -1,8 +1,12 @@
 import type { Contender } from "./contender.js";
 
-/** All contenders by name. The first one is what the others are compared with. */
+/** Hawser without sequence numbers, acknowledgements and outbox: the same code, bundled without them. */
+export const WITHOUT_RELIABILITY = "hawser, no outbox";
+
+/** What can be measured, by name; each is loaded only in its own processes. */
 export const CONTENDERS: ReadonlyMap<string, () => Promise<Contender>> = new Map([
-  // Each is loaded only in its own processes.
   ["raw ws", async () => (await import("./raw-ws.js")).rawWs],
   ["hawser", async () => (await import("./hawser.js")).hawser],
+  [WITHOUT_RELIABILITY, async () => (await import("./hawser.js")).hawser],
+  ["hawser, with keys", async () => (await import("./hawser.js")).hawserWithKeys],
 ]);

@@ -3,14 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
 import { table } from "table";
-import { CONTENDERS } from "./contenders.js";
+import { bundleProcess } from "./bundle.js";
+import { WITHOUT_RELIABILITY } from "./contenders.js";
 import { measure, median, type Sample } from "./run.js";
 import { type Scenario, scenarios } from "./scenarios.js";
-
-const NAMES = [...CONTENDERS.keys()];
-const [BASELINE = ""] = NAMES;
 
 const HELP = `npm run bench -- [options]
 
@@ -25,6 +22,7 @@ interface Row {
   readonly scenario: string;
   readonly unit: string;
   readonly aim: string;
+  readonly contenders: readonly string[];
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
 }
 
@@ -51,21 +49,22 @@ function readArguments() {
 }
 
 async function measureAll(
-  script: string,
+  scriptOf: (contender: string) => string,
   chosen: readonly Scenario[],
   rounds: number,
   profile: string | undefined,
 ) {
   const rows: Row[] = [];
   for (const scenario of chosen) {
-    const samples: Record<string, Sample[]> = Object.fromEntries(NAMES.map((name) => [name, []]));
+    const { contenders } = scenario;
+    const samples: Record<string, Sample[]> = Object.fromEntries(contenders.map((name) => [name, []]));
     for (let round = 1; round <= rounds; round++) {
-      for (const name of NAMES) {
+      for (const name of contenders) {
         progress(`${scenario.name}: round ${round} of ${rounds}, ${name}`);
-        samples[name]?.push(await measure(script, name, scenario, profile));
+        samples[name]?.push(await measure(scriptOf(name), name, scenario, profile));
       }
     }
-    rows.push({ scenario: scenario.name, unit: scenario.unit, aim: scenario.aim, samples });
+    rows.push({ scenario: scenario.name, unit: scenario.unit, aim: scenario.aim, contenders, samples });
   }
   progress("");
   return rows;
@@ -76,7 +75,7 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r${text.padEnd(79)}\r`);
 }
 
-/** Medians of all contenders, and their ratio to the first. */
+/** Medians of all contenders, and their ratio to the first of their scenario. */
 function print(rows: readonly Row[]): void {
   const header = [
     "scenario",
@@ -88,11 +87,12 @@ function print(rows: readonly Row[]): void {
     "client CPU µs",
     "aim",
   ];
-  const cells = rows.flatMap(({ scenario, unit, aim, samples }) => {
+  const cells = rows.flatMap(({ scenario, unit, aim, contenders, samples }) => {
+    const [baseline = ""] = contenders;
     const middle = (name: string, key: keyof Sample) =>
       median((samples[name] ?? []).map((sample) => sample[key]));
-    return NAMES.map((name, index) => {
-      const ratio = (key: keyof Sample) => (middle(name, key) / middle(BASELINE, key)).toFixed(2);
+    return contenders.map((name, index) => {
+      const ratio = (key: keyof Sample) => (middle(name, key) / middle(baseline, key)).toFixed(2);
       const value = middle(name, "value");
       return [
         index === 0 ? scenario : "",
@@ -112,7 +112,8 @@ function print(rows: readonly Row[]): void {
   console.log(
     table([header, ...cells], {
       columns: Object.fromEntries([2, 3, 4, 5, 6].map((index) => [index, { alignment: "right" as const }])),
-      drawHorizontalLine: (index, count) => index <= 1 || index === count || (index - 1) % NAMES.length === 0,
+      // Two contenders in each scenario.
+      drawHorizontalLine: (index, count) => index <= 1 || index === count || (index - 1) % 2 === 0,
     }),
   );
 }
@@ -133,23 +134,14 @@ if (chosen.length === 0) {
 }
 if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true });
 
-// Both contenders run compiled, as their users run them.
+// All contenders run compiled, as their users run them.
 mkdirSync(".tmp", { recursive: true });
 const folder = mkdtempSync(join(".tmp", "bench-"));
 try {
-  const script = join(folder, "process.js");
-  await build({
-    entryPoints: [join(import.meta.dirname, "process.ts")],
-    outdir: folder,
-    bundle: true,
-    splitting: true,
-    platform: "node",
-    format: "esm",
-    target: "es2023",
-    packages: "external",
-    logLevel: "error",
-  });
-  const rows = await measureAll(script, chosen, options.rounds, options.profile);
+  const whole = await bundleProcess(folder, "whole");
+  const without = await bundleProcess(folder, "without reliability");
+  const scriptOf = (contender: string) => (contender === WITHOUT_RELIABILITY ? without : whole);
+  const rows = await measureAll(scriptOf, chosen, options.rounds, options.profile);
   print(rows);
   if (options.json !== undefined)
     writeFileSync(options.json, `${JSON.stringify({ node: process.version, rows }, null, 2)}\n`);

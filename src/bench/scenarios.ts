@@ -1,4 +1,8 @@
+import { WITHOUT_RELIABILITY } from "./contenders.js";
 import type { Task } from "./process.js";
+
+/** Hawser beside what it stands on. */
+const PEERS = ["raw ws", "hawser"];
 
 /** Something to measure. */
 export interface Scenario {
@@ -8,7 +12,9 @@ export interface Scenario {
   readonly task: Task;
   /** What the headline number is. */
   readonly unit: "calls/s" | "messages/s" | "p50 µs";
-  /** What we want of Hawser relative to raw `ws`, for the reader of the table; nothing fails by it. */
+  /** Who is measured; the others are compared with the first. */
+  readonly contenders: readonly string[];
+  /** What we want of Hawser relative to the first contender, for the reader of the table; nothing fails by it. */
   readonly aim: string;
 }
 
@@ -23,6 +29,7 @@ export function scenarios(scale: number): readonly Scenario[] {
       warmUp: echo(60_000, 64),
       task: echo(scale * 400_000, 64),
       unit: "calls/s",
+      contenders: PEERS,
       aim: "calls/s ≥ 1.0, server CPU ≤ 0.8",
     },
     {
@@ -31,6 +38,7 @@ export function scenarios(scale: number): readonly Scenario[] {
       warmUp: echo(40_000, 64),
       task: echo(scale * 200_000, 64),
       unit: "calls/s",
+      contenders: PEERS,
       aim: "",
     },
     {
@@ -39,6 +47,7 @@ export function scenarios(scale: number): readonly Scenario[] {
       warmUp: echo(40_000, 8),
       task: echo(scale * 200_000, 8),
       unit: "calls/s",
+      contenders: PEERS,
       aim: "",
     },
     {
@@ -47,6 +56,7 @@ export function scenarios(scale: number): readonly Scenario[] {
       warmUp: echo(10_000, 1),
       task: echo(scale * 30_000, 1),
       unit: "p50 µs",
+      contenders: PEERS,
       aim: "p50 ≤ 1.2",
     },
     {
@@ -55,7 +65,26 @@ export function scenarios(scale: number): readonly Scenario[] {
       warmUp: push(200_000),
       task: push(scale * 1_000_000),
       unit: "messages/s",
+      contenders: PEERS,
       aim: "messages/s ≥ 2.0",
+    },
+    {
+      name: "sequence numbers, acknowledgements and outbox, 32 B",
+      bodyBytes: 32,
+      warmUp: echo(60_000, 64),
+      task: echo(scale * 400_000, 64),
+      unit: "calls/s",
+      contenders: [WITHOUT_RELIABILITY, "hawser"],
+      aim: "server CPU < 1.10",
+    },
+    {
+      name: "an idempotency key on every call, 32 B",
+      bodyBytes: 32,
+      warmUp: echo(60_000, 64),
+      task: echo(scale * 400_000, 64),
+      unit: "calls/s",
+      contenders: ["hawser", "hawser, with keys"],
+      aim: "server CPU < 1.25",
     },
   ];
 }

@@ -26,13 +26,19 @@ export interface EntryOwner {
 /** A key that another process runs is looked at again after at most this many milliseconds. */
 const POLL_MS = 100;
 
+const NOBODY: GuardedCall[] = [];
+
 /** One key that is under way in this process: the call that runs, and those that wait for its outcome. */
 export class Entry implements Admission {
   readonly id: IdempotencyId;
+  /** Nothing of this key is under way any more. */
+  over = false;
   readonly #owner: EntryOwner;
   readonly #shape: RequestShape;
-  /** Calls that wait, in the order of their arrival; the first to run among them. */
-  #waiting: GuardedCall[];
+  /** The call that came first, until it runs. */
+  #first: GuardedCall | undefined;
+  /** Calls that came later, in the order of their arrival. */
+  #waiting: GuardedCall[] = NOBODY;
   /** The call whose handler runs. */
   #running: GuardedCall | undefined;
   #claim: Claim | undefined;
@@ -40,11 +46,11 @@ export class Entry implements Admission {
   #completed = false;
   #cancelPoll: (() => void) | undefined;
 
-  constructor(owner: EntryOwner, id: IdempotencyId, shape: RequestShape, first: GuardedCall) {
+  constructor(owner: EntryOwner, first: GuardedCall, shape: RequestShape) {
     this.#owner = owner;
-    this.id = id;
+    this.id = { identity: first.identity, key: first.key };
     this.#shape = shape;
-    this.#waiting = [first];
+    this.#first = first;
   }
 
   get attempt(): number {
@@ -53,7 +59,7 @@ export class Entry implements Admission {
 
   /** Another call with this key: it waits, if it asks for the same. */
   join(call: GuardedCall, shape: RequestShape): void {
-    if (isSame(shape, this.#shape)) this.#waiting.push(call);
+    if (isSame(shape, this.#shape)) this.#waiting = [...this.#waiting, call];
     else call.reject(mismatch(this.id, shape, this.#shape), true);
   }
 
@@ -62,8 +68,11 @@ export class Entry implements Admission {
     const { store, host } = this.#owner;
     try {
       const begun = store.begin(this.id, this.#shape, host.wallClock());
-      if (isPromise(begun)) begun.then(this.#onBegun, this.#onBeginFailed);
-      else this.#onBegun(begun);
+      if (!isPromise(begun)) return this.#onBegun(begun);
+      begun.then(
+        (found) => this.#onBegun(found),
+        (error: unknown) => this.#onBeginFailed(error),
+      );
     } catch (error) {
       this.#onBeginFailed(error);
     }
@@ -97,8 +106,11 @@ export class Entry implements Admission {
       const done = final
         ? store.complete(claim, encodeOutcome(outcome), host.wallClock())
         : store.release(claim, host.wallClock());
-      if (isPromise(done)) done.then(() => this.#onEnded(outcome, final), this.#onEndFailed);
-      else this.#onEnded(outcome, final);
+      if (!isPromise(done)) return this.#onEnded(outcome, final);
+      done.then(
+        () => this.#onEnded(outcome, final),
+        (error: unknown) => this.#onEndFailed(error),
+      );
     } catch (error) {
       this.#onEndFailed(error);
     }
@@ -106,18 +118,18 @@ export class Entry implements Admission {
 
   // ---- what the store says -------------------------------------------------------------------------------------
 
-  readonly #onBegun = (begun: Begun): void => {
+  #onBegun(begun: Begun): void {
     const { host, store } = this.#owner;
     if (begun.state === "new") {
       const call = this.#nextWaiting();
       if (call !== undefined) return this.#run(call, begun.claim);
       // All have gone in the meantime.
-      this.#owner.left(this);
+      this.#leave();
       void this.#quietly(() => store.release(begun.claim, host.wallClock()));
       return;
     }
     if (!isSame(begun.shape, this.#shape)) {
-      this.#owner.left(this);
+      this.#leave();
       const error = mismatch(this.id, this.#shape, begun.shape);
       for (const call of this.#takeWaiting()) call.reject(error, true);
     } else if (begun.state === "done") {
@@ -127,17 +139,17 @@ export class Entry implements Admission {
       const delayMs = Math.max(1, Math.min(begun.leaseLeftMs, POLL_MS));
       this.#cancelPoll = host.after(delayMs, () => {
         this.#cancelPoll = undefined;
-        if (this.#waiting.some((call) => !call.finished)) this.begin();
-        else this.#owner.left(this);
+        if (this.#hasWaiting) this.begin();
+        else this.#leave();
       });
     }
-  };
+  }
 
-  readonly #onBeginFailed = (error: unknown): void => {
-    this.#owner.left(this);
+  #onBeginFailed(error: unknown): void {
+    this.#leave();
     const answer = this.#storeError(error);
     for (const call of this.#takeWaiting()) call.reject(answer, true);
-  };
+  }
 
   #run(call: GuardedCall, claim: Claim): void {
     this.#claim = claim;
@@ -149,29 +161,32 @@ export class Entry implements Admission {
 
   #onEnded(outcome: EndFrame, final: boolean): void {
     const call = this.#stopRunning();
-    call?.replay(outcome);
     if (final) {
-      this.#owner.left(this);
-      for (const waiting of this.#takeWaiting()) waiting.replay(outcome);
-    } else if (this.#waiting.some((waiting) => !waiting.finished)) {
+      this.#leave();
+      call?.answer(outcome);
+      if (this.#waiting.length > 0) for (const waiting of this.#takeWaiting()) waiting.replay(outcome);
+      return;
+    }
+    call?.answer(outcome);
+    if (this.#hasWaiting) {
       // Whoever waited for this attempt is the next one.
       this.begin();
-    } else this.#owner.left(this);
+    } else this.#leave();
   }
 
-  readonly #onEndFailed = (error: unknown): void => {
+  #onEndFailed(error: unknown): void {
     const call = this.#stopRunning();
     if (error instanceof LostClaimError) {
       // Another attempt has taken over: its outcome is the one for all.
-      if (call !== undefined) this.#waiting.unshift(call);
+      this.#first = call;
       this.begin();
       return;
     }
-    this.#owner.left(this);
+    this.#leave();
     const answer = this.#storeError(error);
     call?.reject(answer, false);
     for (const waiting of this.#takeWaiting()) waiting.reject(answer, false);
-  };
+  }
 
   /** After {@link Entry.complete}: goes by what the store holds. */
   async #settle(outcome: EndFrame, final: boolean): Promise<void> {
@@ -180,8 +195,7 @@ export class Entry implements Admission {
     try {
       const begun = await store.begin(this.id, this.#shape, host.wallClock());
       if (begun.state === "done") {
-        const call = this.#stopRunning();
-        if (call !== undefined) this.#waiting.unshift(call);
+        this.#first = this.#stopRunning();
         this.#replay(begun.outcome);
         return;
       }
@@ -197,7 +211,7 @@ export class Entry implements Admission {
   }
 
   #replay(stored: Uint8Array): void {
-    this.#owner.left(this);
+    this.#leave();
     try {
       const outcome = decodeOutcome(stored);
       for (const call of this.#takeWaiting()) call.replay(outcome);
@@ -215,17 +229,30 @@ export class Entry implements Admission {
     return call;
   }
 
+  get #hasWaiting(): boolean {
+    return this.#first?.finished === false || this.#waiting.some((call) => !call.finished);
+  }
+
   #nextWaiting(): GuardedCall | undefined {
-    for (let call = this.#waiting.shift(); call !== undefined; call = this.#waiting.shift()) {
-      if (!call.finished) return call;
-    }
-    return undefined;
+    const first = this.#first;
+    this.#first = undefined;
+    if (first?.finished === false) return first;
+    if (this.#waiting.length === 0) return undefined;
+    const [next, ...rest] = this.#waiting.filter((call) => !call.finished);
+    this.#waiting = rest;
+    return next;
   }
 
   #takeWaiting(): GuardedCall[] {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = this.#first === undefined ? this.#waiting : [this.#first, ...this.#waiting];
+    this.#first = undefined;
+    this.#waiting = NOBODY;
     return waiting;
+  }
+
+  #leave(): void {
+    this.over = true;
+    this.#owner.left(this);
   }
 
   /** What the caller is told when the store fails: what a store throws as an RpcError, else nothing of its inside. */
@@ -252,7 +279,7 @@ function isSame(a: RequestShape, b: RequestShape): boolean {
 function mismatch({ key }: IdempotencyId, asked: RequestShape, known: RequestShape): RpcError {
   const what =
     asked.method === known.method
-      ? `with another request for ${known.method} (${known.fingerprint}, not ${asked.fingerprint})`
+      ? `with another request for ${known.method}`
       : `for ${known.method}, not for ${asked.method}`;
   return new RpcError(
     `idempotency key "${key}" was used before ${what}; a new request needs a new key`,

@@ -1,8 +1,9 @@
 /**
- * What a request looks like: its length and a hash of 64 bits. It tells a key that was used twice by mistake; it is no
- * defence against somebody who looks for two requests with one hash, and would only fool themselves.
+ * What a request looks like: a hash of 53 bits, which every database can hold as a number. It tells a key that was used
+ * twice by mistake; it is no defence against somebody who looks for two requests with one hash, and would only fool
+ * themselves.
  */
-export function fingerprint(request: Uint8Array): string {
+export function fingerprint(request: Uint8Array): number {
   const { length } = request;
   let a = 0x9e3779b1 ^ length;
   let b = 0x85ebca77 ^ length;
@@ -23,7 +24,7 @@ export function fingerprint(request: Uint8Array): string {
     a = Math.imul(a ^ byte, 0x2c1b3c6d);
     b = Math.imul(b ^ byte, 0x297a2d39);
   }
-  return `${length}-${mix(a).toString(36)}${mix(b).toString(36).padStart(7, "0")}`;
+  return mix(a) * 2 ** 21 + (mix(b) >>> 11);
 }
 
 /** The finisher of MurmurHash3: every bit of the input changes every bit of the output with even odds. */

@@ -54,11 +54,12 @@ export class Guard implements CallGuard, EntryOwner {
       entries = new Map();
       this.#entries.set(identity, entries);
     }
-    const entry = entries.get(key);
+    const entry = entries.size === 0 ? undefined : entries.get(key);
     if (entry !== undefined) return entry.join(call, shape);
-    const first = new Entry(this, { identity, key }, shape, call);
-    entries.set(key, first);
+    const first = new Entry(this, call, shape);
     first.begin();
+    // Where store and handler answer at once, it is over before anybody could ask for it.
+    if (!first.over) entries.set(key, first);
   }
 
   /** The process ends: asks handlers to stop, and turns away whoever waits. */

@@ -1,6 +1,7 @@
 import { checkDuration, checkInteger, checkKeys } from "../base/check.js";
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
+import { DoneRing } from "./done-ring.js";
 import {
   type Begun,
   type Claim,
@@ -38,14 +39,13 @@ export interface MemoryIdempotencyStore extends IdempotencyStore {
   renew(): void;
 }
 
-/** What a record costs beside its key and its outcome: objects, map entries, the typed array's head (Node 24, measured). */
-const RECORD_BYTES = 480;
+/** What a key that runs costs beside its text: objects and map entries (Node 24, measured). */
+const RUNNING_BYTES = 480;
 
-interface KeyRecord extends Claim {
+/** A key that runs, or whose attempt has given up. */
+interface OpenKey extends Claim {
   readonly shape: RequestShape;
-  state: "running" | "free" | "done";
-  outcome: Uint8Array | undefined;
-  /** When it is forgotten, unless it runs. */
+  /** `Infinity` while the attempt runs; after it gave up, when that is forgotten. */
   expiresAt: number;
 }
 
@@ -71,12 +71,13 @@ export function memoryIdempotencyStore(options: MemoryStoreOptions = {}): Memory
 
 class MemoryStore implements MemoryIdempotencyStore {
   readonly leaseMs: number = Number.POSITIVE_INFINITY;
-  keys = 0;
-  bytes = 0;
-  readonly #records = new Map<string, Map<string, KeyRecord>>();
-  /** Records that do not run, in the order in which they are forgotten; those before the head are gone. */
-  #done: (KeyRecord | undefined)[] = [];
-  #head = 0;
+  readonly #done = new DoneRing();
+  /** Keys that run, by identity and key. */
+  readonly #running = new Map<string, Map<string, OpenKey>>();
+  /** Keys whose attempt has given up, in the order in which they are forgotten. */
+  readonly #free = new Map<string, OpenKey>();
+  #runningKeys = 0;
+  #runningBytes = 0;
   readonly #ttlMs: number;
   readonly #maxKeys: number;
   readonly #maxBytes: number;
@@ -89,118 +90,98 @@ class MemoryStore implements MemoryIdempotencyStore {
     this.#whenFull = whenFull;
   }
 
+  get keys(): number {
+    return this.#done.size + this.#runningKeys + this.#free.size;
+  }
+
+  get bytes(): number {
+    return this.#done.bytes + this.#runningBytes + this.#free.size * RUNNING_BYTES;
+  }
+
   begin(id: IdempotencyId, shape: RequestShape, now: number): Begun {
     this.#expire(now);
-    const record = this.#records.get(id.identity)?.get(id.key);
-    if (record === undefined) return { state: "new", claim: this.#create(id, shape) };
-    if (record.outcome !== undefined) return { state: "done", shape: record.shape, outcome: record.outcome };
-    if (record.state === "running") {
-      return { state: "running", shape: record.shape, leaseLeftMs: Number.POSITIVE_INFINITY };
+    const running = this.#runningKeys === 0 ? undefined : this.#running.get(id.identity)?.get(id.key);
+    if (running !== undefined) {
+      return { state: "running", shape: running.shape, leaseLeftMs: Number.POSITIVE_INFINITY };
     }
-    // A record of its own for each attempt: the old one waits in line to be forgotten.
-    return {
-      state: "new",
-      claim: this.#put({ ...record, shape, state: "running", attempt: record.attempt + 1 }),
-    };
+    const done = this.#done.get(id);
+    if (done !== undefined) return { state: "done", shape: done.shape, outcome: done.outcome };
+    const free = this.#free.size === 0 ? undefined : this.#free.get(freeName(id));
+    if (free !== undefined) this.#free.delete(freeName(id));
+    else this.#makeRoom(id);
+    const { identity, key } = id;
+    const attempt = (free?.attempt ?? 0) + 1;
+    const claim: OpenKey = { identity, key, attempt, shape, expiresAt: Number.POSITIVE_INFINITY };
+    let keys = this.#running.get(identity);
+    if (keys === undefined) {
+      keys = new Map();
+      this.#running.set(identity, keys);
+    }
+    keys.set(key, claim);
+    this.#runningKeys++;
+    this.#runningBytes += runningBytes(claim);
+    return { state: "new", claim };
   }
 
   complete(claim: Claim, outcome: Uint8Array, now: number): void {
-    const record = this.#held(claim);
-    if (record === undefined) throw new LostClaimError(claim);
-    record.state = "done";
-    record.outcome = outcome;
-    record.expiresAt = now + this.#ttlMs;
-    this.bytes += outcome.length;
-    this.#done.push(record);
-    // What came in before is more than what it has grown to: the oldest outcomes make room, the new one stays.
+    const running = this.#take(claim);
+    if (running === undefined) throw new LostClaimError(claim);
+    this.#done.add(running, running.shape, outcome, now + this.#ttlMs);
+    // The oldest outcomes make room for one that is larger than what was free; the newest stays.
     if (this.#whenFull === "forget") {
-      while (this.bytes > this.#maxBytes && this.#head < this.#done.length - 1) this.#forgetOldest();
+      while (this.bytes > this.#maxBytes && this.#done.size > 1) this.#done.forgetOldest();
     }
   }
 
   release(claim: Claim, now: number): void {
-    const record = this.#held(claim);
-    if (record === undefined) return;
-    record.state = "free";
-    record.expiresAt = now + this.#ttlMs;
-    this.#done.push(record);
+    const running = this.#take(claim);
+    if (running === undefined) return;
+    running.expiresAt = now + this.#ttlMs;
+    this.#free.set(freeName(claim), running);
   }
 
   renew(): void {
     // Claims last as long as the process.
   }
 
-  /** The record of a claim that still stands. */
-  #held({ identity, key, attempt }: Claim): KeyRecord | undefined {
-    const record = this.#records.get(identity)?.get(key);
-    return record?.state === "running" && record.attempt === attempt ? record : undefined;
+  /** Takes a key that runs out of its table, if the claim is the one that runs. */
+  #take({ identity, key, attempt }: Claim): OpenKey | undefined {
+    const keys = this.#running.get(identity);
+    const running = keys?.get(key);
+    if (keys === undefined || running?.attempt !== attempt) return undefined;
+    keys.delete(key);
+    // Anonymous callers share one table for good; that of others goes with their last key.
+    if (keys.size === 0 && identity !== "") this.#running.delete(identity);
+    this.#runningKeys--;
+    this.#runningBytes -= runningBytes(running);
+    return running;
   }
 
-  #create({ identity, key }: IdempotencyId, shape: RequestShape): Claim {
-    const bytes = recordBytes(identity, key);
-    if (this.#whenFull === "forget") {
-      while (this.#isFull(bytes) && this.#head < this.#done.length) this.#forgetOldest();
-    }
-    if (this.#isFull(bytes)) throw full(this.keys, this.bytes);
-    this.keys++;
-    this.bytes += bytes;
-    return this.#put({
-      identity,
-      key,
-      attempt: 1,
-      shape,
-      state: "running",
-      outcome: undefined,
-      expiresAt: Number.POSITIVE_INFINITY,
-    });
-  }
-
-  #put(record: KeyRecord): KeyRecord {
-    let records = this.#records.get(record.identity);
-    if (records === undefined) {
-      records = new Map();
-      this.#records.set(record.identity, records);
-    }
-    records.set(record.key, record);
-    return record;
-  }
-
-  #isFull(more: number): boolean {
-    return this.keys >= this.#maxKeys || this.bytes + more > this.#maxBytes;
+  #makeRoom(id: IdempotencyId): void {
+    const more = runningBytes(id);
+    const isFull = () => this.keys >= this.#maxKeys || this.bytes + more > this.#maxBytes;
+    if (!isFull()) return;
+    if (this.#whenFull === "forget") while (isFull() && this.#done.size > 0) this.#done.forgetOldest();
+    if (isFull()) throw full(this.keys, this.bytes);
   }
 
   #expire(now: number): void {
-    for (;;) {
-      const oldest = this.#done[this.#head];
-      if (oldest === undefined || oldest.expiresAt > now) return;
-      this.#forgetOldest();
+    while (this.#done.oldestExpiry <= now) this.#done.forgetOldest();
+    if (this.#free.size === 0) return;
+    for (const [name, { expiresAt }] of this.#free) {
+      if (expiresAt > now) return;
+      this.#free.delete(name);
     }
-  }
-
-  #forgetOldest(): void {
-    const record = this.#done[this.#head] as KeyRecord;
-    this.#done[this.#head++] = undefined;
-    if (this.#head > 1_024 && this.#head * 2 > this.#done.length) {
-      this.#done = this.#done.slice(this.#head);
-      this.#head = 0;
-    }
-    this.#remove(record);
-  }
-
-  #remove(record: KeyRecord): void {
-    const { identity, key, outcome } = record;
-    const records = this.#records.get(identity);
-    // A later attempt may have taken its place.
-    if (records?.get(key) !== record) return;
-    records.delete(key);
-    if (records.size === 0) this.#records.delete(identity);
-    this.keys--;
-    this.bytes -= recordBytes(identity, key) + (outcome?.length ?? 0);
   }
 }
 
-function recordBytes(identity: string, key: string): number {
-  return RECORD_BYTES + identity.length + key.length;
+function runningBytes({ identity, key }: IdempotencyId): number {
+  return RUNNING_BYTES + 2 * (identity.length + key.length);
+}
+
+/** One name for both parts, which no other two parts have. */
+function freeName({ identity, key }: IdempotencyId): string {
+  return `${identity.length} ${identity}${key}`;
 }
 
 function full(keys: number, bytes: number): RpcError {

@@ -3,13 +3,30 @@ import type { EndFrame } from "../wire/frame.js";
 import { bodyBytes, wrappedBytes } from "../wire/size.js";
 import { writeFrame } from "../wire/write.js";
 
-/** An outcome as stores keep it: a packet that holds nothing but the End, without the number of its call. */
+/** An outcome as stores keep it: a packet that holds nothing but the End. The number of its call says nothing any more. */
 export function encodeOutcome(outcome: EndFrame): Uint8Array {
-  const frame: EndFrame = { ...outcome, call: 0 };
-  const body = bodyBytes(frame);
-  const bytes = new Uint8Array(wrappedBytes(body));
-  writeFrame(bytes, 0, frame, body, false);
+  const body = bodyBytes(outcome);
+  const length = wrappedBytes(body);
+  const bytes = room(length);
+  writeFrame(bytes, 0, outcome, body, false);
   return bytes;
+}
+
+/** Outcomes are cut from slabs of this size: memory of its own for each costs more than writing it. */
+const SLAB_BYTES = 16 * 1024;
+
+let slab = new Uint8Array(0);
+let used = 0;
+
+/** A part of a slab that nobody else has, or ever will have. */
+function room(length: number): Uint8Array {
+  if (length > SLAB_BYTES / 8) return new Uint8Array(length);
+  if (used + length > slab.length) {
+    slab = new Uint8Array(SLAB_BYTES);
+    used = 0;
+  }
+  used += length;
+  return slab.subarray(used - length, used);
 }
 
 /**

@@ -75,7 +75,7 @@ export function sqliteIdempotencyStore(options: SqliteStoreOptions): SqliteIdemp
 interface Row {
   readonly attempt: number;
   readonly method: string;
-  readonly fingerprint: string;
+  readonly fingerprint: number;
   readonly lease_until: number;
   readonly outcome: Uint8Array | null;
 }
@@ -177,7 +177,7 @@ function createTable(database: SqliteDatabase, table: string): void {
          version INTEGER NOT NULL,
          attempt INTEGER NOT NULL,
          method TEXT NOT NULL,
-         fingerprint TEXT NOT NULL,
+         fingerprint INTEGER NOT NULL,
          lease_until INTEGER NOT NULL,
          outcome BLOB,
          expires_at INTEGER NOT NULL,

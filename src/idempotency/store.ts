@@ -10,8 +10,8 @@ export interface IdempotencyId {
 export interface RequestShape {
   /** "package.Service/Method". */
   readonly method: string;
-  /** Length and hash of the encoded request. */
-  readonly fingerprint: string;
+  /** Hash of the encoded request: a whole number below 2^53. */
+  readonly fingerprint: number;
 }
 
 /** An attempt's right to run the handler of a key. */

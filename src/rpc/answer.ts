@@ -87,7 +87,6 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   readonly requestHeaders: readonly Header[] | undefined;
   readonly key: string;
   readonly resumeToken: string;
-  idempotency: IdempotencyContext | undefined;
   aborted: RpcError | undefined;
   readonly #route: Route;
   readonly #calls: Calls;
@@ -99,6 +98,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   /** The request, while a guard decides what becomes of it. */
   #message: AnyMessage | undefined;
   #admission: Admission | undefined;
+  #idempotency: IdempotencyContext | undefined;
   #reader: MessageReader<DescMessage> | undefined;
   #pump: Pump | undefined;
 
@@ -166,13 +166,23 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     const message = this.#message;
     this.#message = undefined;
     this.#admission = admission;
-    this.idempotency = {
+    this.#begin(message);
+  }
+
+  get idempotency(): IdempotencyContext | undefined {
+    const admission = this.#admission;
+    if (admission === undefined) return undefined;
+    this.#idempotency ??= {
       key: this.key,
       identity: this.identity,
       attempt: admission.attempt,
       complete: (response) => admission.complete(this.#response(response as AnyInit)),
     };
-    this.#begin(message);
+    return this.#idempotency;
+  }
+
+  answer(outcome: EndFrame): void {
+    this.#end(outcome);
   }
 
   replay(outcome: EndFrame): void {

@@ -12,7 +12,9 @@ export interface GuardedCall {
   readonly finished: boolean;
   /** Runs the handler, which has the key to itself. Its outcome goes to the admission, whatever becomes of the caller. */
   run(admission: Admission): void;
-  /** Answers with an outcome from before. */
+  /** Answers with the outcome of its own handler. */
+  answer(outcome: EndFrame): void;
+  /** Answers with the outcome of another attempt. */
   replay(outcome: EndFrame): void;
   /** Answers without running the handler. `refused`: no attempt of this key has run because of this call. */
   reject(error: RpcError, refused: boolean): void;

@@ -8,7 +8,7 @@ storeContract("the store in memory", () => ({
   ttlMs: 60_000,
 }));
 
-const SHAPE = { method: "a.B/C", fingerprint: "1-x" };
+const SHAPE = { method: "a.B/C", fingerprint: 2 ** 53 - 1 };
 const OUTCOME = new Uint8Array(100);
 
 /** Runs a key from its beginning to its end; `false` when there was no room for it. */
@@ -26,7 +26,7 @@ function complete(
 describe("the limits of the store in memory", () => {
   it.each([
     ["maxKeys", { maxKeys: 3 }],
-    ["maxBytes", { maxBytes: 3 * 600 }],
+    ["maxBytes", { maxBytes: 3 * 170 + 481 }],
   ] as [string, MemoryStoreOptions][])("refuses new keys beyond %s, and keeps its promises", (_, options) => {
     const store = memoryIdempotencyStore({ ...options, ttlMs: 1_000 });
     for (const key of ["a", "b", "c"]) complete(store, key);

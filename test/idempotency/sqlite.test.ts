@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
 const newFile = () => join(folder, `${++files}.db`);
 
-const SHAPE = { method: "a.B/C", fingerprint: "1-x" };
+const SHAPE = { method: "a.B/C", fingerprint: 2 ** 53 - 1 };
 const ID = { identity: "ada", key: "k" };
 const OUTCOME = Uint8Array.of(1, 2, 3);
 

@@ -9,8 +9,8 @@ export interface Subject {
   close?(): void | Promise<void>;
 }
 
-const SHAPE = { method: "a.B/C", fingerprint: "1-x" };
-const OTHER = { method: "a.B/D", fingerprint: "2-y" };
+const SHAPE = { method: "a.B/C", fingerprint: 2 ** 53 - 1 };
+const OTHER = { method: "a.B/D", fingerprint: 2 };
 const id = (key: string, identity = "") => ({ identity, key });
 const bytes = (text: string) => new TextEncoder().encode(text);
 

@@ -10,7 +10,7 @@ const count = { claimed: 0, running: 0 };
 for (let key = 0; key < Number(keys); key++) {
   const { state } = store.begin(
     { identity: "", key: String(key) },
-    { method: "m", fingerprint: "f" },
+    { method: "m", fingerprint: 1 },
     Date.now(),
   );
   if (state === "new") count.claimed++;
