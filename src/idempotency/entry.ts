@@ -29,12 +29,16 @@ const POLL_MS = 100;
 const NOBODY: GuardedCall[] = [];
 
 /** One key that is under way in this process: the call that runs, and those that wait for its outcome. */
-export class Entry implements Admission {
-  readonly id: IdempotencyId;
+export class Entry implements Admission, IdempotencyId, RequestShape {
+  readonly identity: string;
+  readonly key: string;
+  readonly method: string;
+  readonly fingerprint: number;
+  /** Whether the guard keeps it, for others to find. */
+  kept = false;
   /** Nothing of this key is under way any more. */
   over = false;
   readonly #owner: EntryOwner;
-  readonly #shape: RequestShape;
   /** The call that came first, until it runs. */
   #first: GuardedCall | undefined;
   /** Calls that came later, in the order of their arrival. */
@@ -46,10 +50,12 @@ export class Entry implements Admission {
   #completed = false;
   #cancelPoll: (() => void) | undefined;
 
-  constructor(owner: EntryOwner, first: GuardedCall, shape: RequestShape) {
+  constructor(owner: EntryOwner, first: GuardedCall, fingerprint: number) {
     this.#owner = owner;
-    this.id = { identity: first.identity, key: first.key };
-    this.#shape = shape;
+    this.identity = first.identity;
+    this.key = first.key;
+    this.method = first.name;
+    this.fingerprint = fingerprint;
     this.#first = first;
   }
 
@@ -58,16 +64,17 @@ export class Entry implements Admission {
   }
 
   /** Another call with this key: it waits, if it asks for the same. */
-  join(call: GuardedCall, shape: RequestShape): void {
-    if (isSame(shape, this.#shape)) this.#waiting = [...this.#waiting, call];
-    else call.reject(mismatch(this.id, shape, this.#shape), true);
+  join(call: GuardedCall, fingerprint: number): void {
+    const shape = { method: call.name, fingerprint };
+    if (isSame(shape, this)) this.#waiting = [...this.#waiting, call];
+    else call.reject(mismatch(this, shape, this), true);
   }
 
   /** Asks the store what there is of this key. */
   begin(): void {
     const { store, host } = this.#owner;
     try {
-      const begun = store.begin(this.id, this.#shape, host.wallClock());
+      const begun = store.begin(this, this, host.wallClock());
       if (!isPromise(begun)) return this.#onBegun(begun);
       begun.then(
         (found) => this.#onBegun(found),
@@ -128,9 +135,9 @@ export class Entry implements Admission {
       void this.#quietly(() => store.release(begun.claim, host.wallClock()));
       return;
     }
-    if (!isSame(begun.shape, this.#shape)) {
+    if (!isSame(begun.shape, this)) {
       this.#leave();
-      const error = mismatch(this.id, this.#shape, begun.shape);
+      const error = mismatch(this, this, begun.shape);
       for (const call of this.#takeWaiting()) call.reject(error, true);
     } else if (begun.state === "done") {
       this.#replay(begun.outcome);
@@ -193,7 +200,7 @@ export class Entry implements Admission {
     const { store, host } = this.#owner;
     this.#completed = false;
     try {
-      const begun = await store.begin(this.id, this.#shape, host.wallClock());
+      const begun = await store.begin(this, this, host.wallClock());
       if (begun.state === "done") {
         this.#first = this.#stopRunning();
         this.#replay(begun.outcome);
@@ -252,7 +259,7 @@ export class Entry implements Admission {
 
   #leave(): void {
     this.over = true;
-    this.#owner.left(this);
+    if (this.kept) this.#owner.left(this);
   }
 
   /** What the caller is told when the store fails: what a store throws as an RpcError, else nothing of its inside. */

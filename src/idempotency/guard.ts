@@ -47,19 +47,21 @@ export class Guard implements CallGuard, EntryOwner {
 
   enter(call: GuardedCall, request: Uint8Array): void {
     if (this.#closed !== undefined) return call.reject(this.#closed, true);
-    const { identity, key, name } = call;
-    const shape = { method: name, fingerprint: fingerprint(request) };
+    const { identity, key } = call;
+    const print = fingerprint(request);
     let entries = this.#entries.get(identity);
     if (entries === undefined) {
       entries = new Map();
       this.#entries.set(identity, entries);
     }
     const entry = entries.size === 0 ? undefined : entries.get(key);
-    if (entry !== undefined) return entry.join(call, shape);
-    const first = new Entry(this, call, shape);
+    if (entry !== undefined) return entry.join(call, print);
+    const first = new Entry(this, call, print);
     first.begin();
     // Where store and handler answer at once, it is over before anybody could ask for it.
-    if (!first.over) entries.set(key, first);
+    if (first.over) return;
+    first.kept = true;
+    entries.set(key, first);
   }
 
   /** The process ends: asks handlers to stop, and turns away whoever waits. */
@@ -85,7 +87,7 @@ export class Guard implements CallGuard, EntryOwner {
   }
 
   left(entry: Entry): void {
-    const { identity, key } = entry.id;
+    const { identity, key } = entry;
     const entries = this.#entries.get(identity);
     if (entries?.get(key) !== entry) return;
     entries.delete(key);

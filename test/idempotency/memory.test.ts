@@ -26,7 +26,7 @@ function complete(
 describe("the limits of the store in memory", () => {
   it.each([
     ["maxKeys", { maxKeys: 3 }],
-    ["maxBytes", { maxBytes: 3 * 170 + 481 }],
+    ["maxBytes", { maxBytes: 3 * 169 + 481 }],
   ] as [string, MemoryStoreOptions][])("refuses new keys beyond %s, and keeps its promises", (_, options) => {
     const store = memoryIdempotencyStore({ ...options, ttlMs: 1_000 });
     for (const key of ["a", "b", "c"]) complete(store, key);
