@@ -29,7 +29,7 @@ try {
   console.log(`${packed.filename}: ${packed.files.length} files, ${packed.size} bytes packed`);
   const tarball = join(scratch, packed.filename);
   for (const { path } of packed.files) {
-    if (!/^(dist|proto)\/|^(docs\/PROTOCOL\.md|README\.md|LICENSE|package\.json)$/.test(path)) {
+    if (!/^(dist|proto)\/|^(docs\/[a-zA-Z]+\.md|README\.md|LICENSE|package\.json)$/.test(path)) {
       console.error(`${path} does not belong into the package`);
       failed.push(path);
     }

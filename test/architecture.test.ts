@@ -27,8 +27,7 @@ const layers: Readonly<Record<string, Layer>> = {
   base: { below: [], pure: true },
   wire: { below: ["base"], pure: true },
   session: { below: ["base", "wire"], pure: true },
-  // Of gen, the options of schemas.
-  rpc: { below: ["base", "wire", "session", "gen"], pure: true },
+  rpc: { below: ["base", "wire", "session"], pure: true },
   retry: { below: callsBelow, pure: true },
   idempotency: { below: callsBelow, pure: true },
   driver: { below: pureBelow, pure: false },

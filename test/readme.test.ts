@@ -18,8 +18,19 @@ interface Block {
 }
 
 const readme = readFileSync("README.md", "utf8");
-const blocks: readonly Block[] = [...readme.matchAll(/^```(\S*) ?(.*)\n([\s\S]*?)^```$/gm)].map(
-  ([, language = "", label = "", text = ""]) => ({ language, label, text }),
+/** The pages that show code, all for the same folder. */
+const pages = [
+  readme,
+  ...["docs/idempotency.md", "docs/testing.md"].map((path) => readFileSync(path, "utf8")),
+];
+const blocks: readonly Block[] = pages.flatMap((page) =>
+  [...page.matchAll(/^```(\S*) ?(.*)\n([\s\S]*?)^```$/gm)].map(
+    ([, language = "", label = "", text = ""]) => ({
+      language,
+      label,
+      text,
+    }),
+  ),
 );
 const files = blocks.filter(({ language }) => language !== "sh");
 
@@ -106,6 +117,7 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has no block that is not tested here", () => {
     expect(blocks.map(({ language, label }) => `${language} ${label}`).sort()).toEqual(
       [
+        "proto proto/bank.proto",
         "proto proto/eliza.proto",
         "sh browser",
         "sh client",
@@ -115,13 +127,20 @@ describe("the README, followed in an empty folder with the packed package", () =
         "sh server",
         "sh setup",
         "ts attached.ts",
+        "ts bank.ts",
         "ts both-ways.ts",
         "ts calls.ts",
         "ts client.ts",
+        "ts cuts.ts",
         "ts errors.ts",
+        "ts news.ts",
+        "ts other-database.ts",
+        "ts proxied.ts",
+        "ts retries.ts",
         "ts server.ts",
         "ts watching.ts",
         "yaml buf.gen.yaml",
+        "yaml buf.yaml",
       ].sort(),
     );
   });
@@ -137,7 +156,7 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(7);
+    expect(sources).toHaveLength(13);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
@@ -158,7 +177,21 @@ describe("the README, followed in an empty folder with the packed package", () =
 
   it("has examples that bring their own server", async () => {
     expect(await lines("npx tsx both-ways.ts")).toEqual(["I asked, and the client said: yes"]);
+    expect(await lines("npx tsx retries.ts")).toEqual(["hello, at attempt 3"]);
+    expect(await lines("npx tsx news.ts")).toEqual(["It rains.", "It pours.", "The sun is back."]);
     expect(await lines("npx tsx errors.ts")).toEqual(["INVALID_ARGUMENT: be brief true yes", "at most 10"]);
+  }, 120_000);
+
+  it("has handlers whose effect happens once, in this process and in the next", async () => {
+    const node = "node --disable-warning=ExperimentalWarning --import tsx";
+    expect(await lines(`${node} bank.ts`)).toEqual(["100n", "101n", "101n", "101n"]);
+    expect(await lines(`${node} bank.ts`)).toEqual(["201n", "101n", "101n", "101n"]);
+    expect(await lines(`${node} other-database.ts`)).toEqual(["server 1: 5", "server 2: 5"]);
+  }, 120_000);
+
+  it("has tests against cuts that pass", async () => {
+    expect(await lines("npx tsx cuts.ts")).toEqual(["You said hello"]);
+    expect(await lines("npx tsx proxied.ts")).toEqual(["3", "3", "500", "4", "2 breaks"]);
   }, 120_000);
 
   it("has a client that is bundled for browsers", async () => {

@@ -6,7 +6,6 @@ import { Driver } from "../driver/driver.js";
 import { Emitter } from "../driver/emitter.js";
 import type { Link, LinkEvents } from "../driver/link.js";
 import { Timers } from "../driver/timers.js";
-import { Guard } from "../idempotency/guard.js";
 import { uuidV7 } from "../idempotency/key.js";
 import { Retrier } from "../retry/retrier.js";
 import { createTransport } from "../retry/transport.js";
@@ -36,7 +35,6 @@ class Connector implements Connection {
   readonly #platform: Platform;
   readonly #timers: Timers;
   readonly #retrier: Retrier;
-  readonly #guard: Guard | undefined;
   readonly #peer: Peer;
   readonly #driver: Driver;
   readonly #events = new Emitter<ConnectionEvents>();
@@ -66,11 +64,6 @@ class Connector implements Connection {
     const after = (delayMs: number, task: () => void) => this.#timers.after(delayMs, task);
     this.#retrier = new Retrier(settings.retry, { clock: platform.clock, random: platform.random, after });
     const newKey = () => uuidV7(platform.wallClock(), platform.randomBytes);
-    const { idempotencyStore } = settings;
-    if (idempotencyStore !== undefined) {
-      const { wallClock } = platform;
-      this.#guard = new Guard(idempotencyStore, { wallClock, after, onError: settings.onHandlerError });
-    }
     this.#peer = new Peer({
       role: "client",
       settings: settings.session,
@@ -81,7 +74,8 @@ class Connector implements Connection {
         createTransport({ calls, retrier: this.#retrier, newKey }, settings.interceptors),
       handlerInterceptors: settings.handlerInterceptors,
       onHandlerError: settings.onHandlerError,
-      guard: this.#guard,
+      // Keys are for what servers do.
+      guard: undefined,
       maxWaitingCalls: settings.maxWaitingCalls,
       maxWaitMs: settings.maxWaitMs,
       whyNotOpen: () => this.#lastFailure,
@@ -348,7 +342,6 @@ class Connector implements Connection {
     this.#timers.delete(this.#dialLimit);
     this.#peer.close(error.rawMessage, error.code);
     this.#retrier.close(error.rawMessage, error.code);
-    this.#guard?.close(error.rawMessage);
     this.#setState("closed");
     this.#events.emit("closed", { code, reason });
     link?.close(CloseCode.normal, reason);

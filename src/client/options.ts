@@ -1,6 +1,5 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
 import { checkStore } from "../idempotency/check.js";
-import type { IdempotencyStore } from "../idempotency/store.js";
 import { type RetryOptions, type RetrySettings, resolveRetryOptions } from "../retry/options.js";
 import { collectRoutes, type Routes, type RouteTable } from "../rpc/router.js";
 import type { Interceptor } from "../rpc/transport.js";
@@ -46,8 +45,6 @@ export interface ConnectOptions extends SessionOptions {
    * schema marks IDEMPOTENT or NO_SIDE_EFFECTS, and calls with an idempotency key, have up to five attempts.
    */
   readonly retry?: RetryOptions | false;
-  /** Where this client's own handlers keep idempotency keys. */
-  readonly idempotencyStore?: IdempotencyStore | undefined;
   /** Calls that may wait for a connection; more fail with RESOURCE_EXHAUSTED. Default 1,000. */
   readonly maxWaitingCalls?: number;
   /** Longest time that a call waits for a connection before it fails with UNAVAILABLE, in milliseconds. Default 30,000. */
@@ -67,7 +64,6 @@ export interface ConnectSettings {
   readonly handlerInterceptors: readonly Interceptor[];
   readonly reconnect: Required<ReconnectOptions>;
   readonly retry: RetrySettings;
-  readonly idempotencyStore: IdempotencyStore | undefined;
   readonly maxWaitingCalls: number;
   readonly maxWaitMs: number;
   readonly onHandlerError: (error: unknown, method: string) => void;
@@ -81,7 +77,6 @@ const KEYS = [
   "handlerInterceptors",
   "reconnect",
   "retry",
-  "idempotencyStore",
   "maxWaitingCalls",
   "maxWaitMs",
   "onHandlerError",
@@ -114,13 +109,12 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
   if (maxAttempts !== Number.POSITIVE_INFINITY) checkInteger("reconnect.maxAttempts", maxAttempts, 1);
   const initialDelayMs = checkDuration("reconnect.initialDelayMs", reconnect.initialDelayMs ?? 1_000);
   const routes = collectRoutes(options.routes);
-  checkStore(routes, options.idempotencyStore, "connect()");
+  checkStore(routes, undefined, "only servers can serve it, since they keep the keys");
   return {
     session: resolveSettings(options),
     credentials: typeof credentials === "function" ? credentials : () => credentials ?? "",
     routes,
     retry: resolveRetryOptions(options.retry),
-    idempotencyStore: options.idempotencyStore,
     interceptors: options.interceptors ?? [],
     handlerInterceptors: options.handlerInterceptors ?? [],
     reconnect: {

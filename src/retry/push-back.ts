@@ -1,6 +1,4 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import type { ErrorDetail, RpcError } from "../base/error.js";
 
 /** Full name of the detail; its schema is in googleapis' `error_details.proto`. */
@@ -38,10 +36,22 @@ export function pushBack(error: RpcError): number | "never" | undefined {
       else reader.skip(wireType, field);
     }
     if (duration === undefined) return 0;
-    const { seconds, nanos } = fromBinary(DurationSchema, duration);
-    const delayMs = Number(seconds) * 1_000 + nanos / 1e6;
+    const delayMs = durationMs(duration);
     return delayMs < 0 ? "never" : delayMs;
   } catch {
     return undefined;
   }
+}
+
+/** A `google.protobuf.Duration` in milliseconds. */
+function durationMs(bytes: Uint8Array): number {
+  const reader = new BinaryReader(bytes);
+  let ms = 0;
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 1 && wireType === 0) ms += Number(reader.int64()) * 1_000;
+    else if (field === 2 && wireType === 0) ms += reader.int32() / 1e6;
+    else reader.skip(wireType, field);
+  }
+  return ms;
 }

@@ -95,7 +95,8 @@ export function resolveServerOptions(options: ServerOptions): ServerSettings {
   }
   checkFunction("authenticate", options.authenticate);
   const routes = collectRoutes(options.routes);
-  checkStore(routes, options.idempotencyStore, "createServer()");
+  const missing = "give createServer() an idempotencyStore, such as memoryIdempotencyStore()";
+  checkStore(routes, options.idempotencyStore, missing);
   return {
     session: resolveSettings(options),
     routes,

@@ -72,80 +72,84 @@ export class Model {
   /** Serves everything, in a process. */
   serve(router: Router, process: Incarnation): Router {
     const begin = (context: HandlerContext) => this.#begin(context, process);
-    return router
-      .service(CounterService, {
-        increment: async (_, context) => {
-          const { account, work } = begin(context);
+    return this.serveEcho(router, process).service(CounterService, {
+      increment: async (_, context) => {
+        const { account, work } = begin(context);
+        await work();
+        const value = ++this.#value;
+        // Throws when another attempt has taken over, and nothing is kept then.
+        if (this.#around.transactional) void context.idempotency?.complete({ value });
+        account.effects.push(value);
+        return { value };
+      },
+      add: async (_, context) => {
+        const { account, work } = begin(context);
+        await work();
+        const value = ++this.#value;
+        account.effects.push(value);
+        return { value };
+      },
+      read: async (_, context) => {
+        await begin(context).work();
+        return { value: this.#value };
+      },
+      async *watch({ count }, context) {
+        const { work } = begin(context);
+        for (let number = Number(context.resumeToken ?? 0) + 1; number <= count; number++) {
           await work();
-          const value = ++this.#value;
-          // Throws when another attempt has taken over, and nothing is kept then.
-          if (this.#around.transactional) void context.idempotency?.complete({ value });
-          account.effects.push(value);
-          return { value };
-        },
-        add: async (_, context) => {
-          const { account, work } = begin(context);
+          yield resumable({ number }, String(number));
+        }
+      },
+      async sum(requests, context) {
+        const { work } = begin(context);
+        let sum = 0n;
+        let last = 0;
+        for await (const { number } of requests) {
+          inOrder("sum", number, last);
+          last = number;
+          sum += BigInt(number);
           await work();
-          const value = ++this.#value;
-          account.effects.push(value);
-          return { value };
-        },
-        read: async (_, context) => {
-          await begin(context).work();
-          return { value: this.#value };
-        },
-        async *watch({ count }, context) {
-          const { work } = begin(context);
-          for (let number = Number(context.resumeToken ?? 0) + 1; number <= count; number++) {
-            await work();
-            yield resumable({ number }, String(number));
-          }
-        },
-        async sum(requests, context) {
-          const { work } = begin(context);
-          let sum = 0n;
-          let last = 0;
-          for await (const { number } of requests) {
-            inOrder("sum", number, last);
-            last = number;
-            sum += BigInt(number);
-            await work();
-          }
-          return { sum };
-        },
-      })
-      .service(EchoService, {
-        echo: async ({ id, name, body }, context) => {
-          await begin(context).work();
-          return { id, name, body };
-        },
-        async *repeat({ body, count }, context) {
-          const { work } = begin(context);
-          for (let number = 1; number <= count; number++) {
-            await work();
-            yield { number, body };
-          }
-        },
-        async collect(requests, context) {
-          const { work } = begin(context);
-          const numbers: number[] = [];
-          let bytes = 0n;
-          for await (const { number, body } of requests) {
-            inOrder("collect", number, numbers.length);
-            numbers.push(number);
-            bytes += BigInt(body.length);
-            await work();
-          }
-          return { numbers, bytes };
-        },
-        async *converse(requests, context) {
-          const { work } = begin(context);
-          for await (const { number, body } of requests) {
-            await work();
-            yield { number, body };
-          }
-        },
-      });
+        }
+        return { sum };
+      },
+    });
+  }
+
+  /** Serves what clients serve too. */
+  serveEcho(router: Router, process: Incarnation): Router {
+    const begin = (context: HandlerContext) => this.#begin(context, process);
+    return router.service(EchoService, {
+      echo: async ({ id, name, body }, context) => {
+        await begin(context).work();
+        return { id, name, body };
+      },
+      async *repeat({ body, count }, context) {
+        const { work } = begin(context);
+        for (let number = 1; number <= count; number++) {
+          await work();
+          yield { number, body };
+        }
+      },
+      async collect(requests, context) {
+        const { work } = begin(context);
+        const numbers: number[] = [];
+        let bytes = 0n;
+        for await (const { number, body } of requests) {
+          inOrder("collect", number, numbers.length);
+          numbers.push(number);
+          bytes += BigInt(body.length);
+          await work();
+        }
+        return { numbers, bytes };
+      },
+      async *converse(requests, context) {
+        const { work } = begin(context);
+        for await (const { number, body } of requests) {
+          await work();
+          yield { number, body };
+        }
+      },
+    });
   }
 
   #begin(context: HandlerContext, process: Incarnation) {

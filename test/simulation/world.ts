@@ -301,9 +301,7 @@ export class World {
       resolveConnectOptions({
         ...SESSION,
         maxWaitMs: PATIENCE_MS,
-        routes: (router: Router) => this.#model.serve(router, side),
-        // Methods with keys are not for clients.
-        idempotencyStore: memoryIdempotencyStore(),
+        routes: (router: Router) => this.#model.serveEcho(router, side),
         reconnect: { initialDelayMs: 50, maxDelayMs: 1_000 },
         retry: {
           policy: { maxAttempts: 40, initialBackoffMs: this.#scenario.backoffMs, maxBackoffMs: 1_000 },

@@ -254,6 +254,36 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
         single("Cancel.", { kind: "cancel", call: 1, code: 1, message: "the reader left" }, 15),
         single("Cancel: the deadline passed.", { kind: "cancel", call: 1, code: 4, message: "" }, 16),
         single("Credit.", { kind: "credit", call: 1, bytes: 131_072 }, 17),
+        single(
+          "Open: an idempotency key; the payload comes last, though its number is lower.",
+          open({
+            call: 7,
+            end: true,
+            idempotencyKey: "018f3a6e-7c1d-7a2b-9c3d-0123456789ab",
+            payload: sentence("hat"),
+          }),
+          18,
+        ),
+        single(
+          "Open: the stream goes on behind the message that carried this token.",
+          open({ call: 9, method: 2, end: true, resumeToken: "41", payload: sentence("all") }),
+          19,
+        ),
+        single(
+          "Data: a message with a resume token.",
+          data({ call: 9, resumeToken: "42", payload: sentence("two") }),
+          20,
+        ),
+        single(
+          "Data: the first piece of 70,000 bytes, with the token of the whole message.",
+          data({ call: 9, size: 70_000, resumeToken: "43", payload: bytes("0aeea20441") }),
+          21,
+        ),
+        single(
+          "End: the deadline passed while the handler was at work.",
+          end({ call: 7, code: 4, message: "the deadline of a.B/C passed", unfinished: true }),
+          22,
+        ),
         single("Ping.", { kind: "ping", id: 1 }, 0),
         single("Pong.", { kind: "pong", id: 1 }, 0),
         single("Hello: a new session.", hello({ limits: clientLimits, agent: "hawser/0.1.0", link: 1 }), 0),

@@ -28,6 +28,9 @@ const text: fc.Arbitrary<string> = fc.oneof(
 
 const name: fc.Arbitrary<string> = fc.oneof(text, fc.constant("n".repeat(1024)));
 
+/** Tokens and keys, which most frames do without. */
+const token: fc.Arbitrary<string> = fc.oneof(fc.constant(""), name);
+
 /** Bytes around the lengths where the codec changes its way. */
 export const bytes: fc.Arbitrary<Uint8Array> = fc.oneof(
   { weight: 6, arbitrary: fc.uint8Array({ maxLength: 40 }) },
@@ -63,8 +66,7 @@ const limits: fc.Arbitrary<WireLimits | undefined> = optional(
   }),
 );
 
-/** Any frame that can be encoded. */
-export const frame: fc.Arbitrary<Frame> = fc.oneof(
+const kinds: readonly fc.Arbitrary<Frame>[] = [
   fc.record({
     kind: fc.constant("open" as const),
     call: uint64,
@@ -74,8 +76,8 @@ export const frame: fc.Arbitrary<Frame> = fc.oneof(
     timeoutMs: uint64,
     end: fc.boolean(),
     size: uint64,
-    resumeToken: name,
-    idempotencyKey: name,
+    resumeToken: token,
+    idempotencyKey: token,
     payload: optional(bytes),
   }),
   fc.record({
@@ -84,7 +86,7 @@ export const frame: fc.Arbitrary<Frame> = fc.oneof(
     end: fc.boolean(),
     size: uint64,
     headers,
-    resumeToken: name,
+    resumeToken: token,
     payload: optional(bytes),
   }),
   fc.record({
@@ -101,7 +103,8 @@ export const frame: fc.Arbitrary<Frame> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("cancel" as const), call: uint64, code: uint32, message: text }),
   fc.record({ kind: fc.constant("credit" as const), call: uint64, bytes: uint64 }),
-  fc.record({ kind: fc.constantFrom("ping" as const, "pong" as const), id: uint64 }),
+  fc.record({ kind: fc.constant("ping" as const), id: uint64 }),
+  fc.record({ kind: fc.constant("pong" as const), id: uint64 }),
   fc.record({
     kind: fc.constant("hello" as const),
     version: uint32,
@@ -132,6 +135,14 @@ export const frame: fc.Arbitrary<Frame> = fc.oneof(
     reconnect: fc.boolean(),
     afterMs: uint32,
   }),
+];
+
+/** Any frame that can be encoded. */
+export const frame: fc.Arbitrary<Frame> = fc.oneof(...kinds);
+
+/** Two to four frames of one kind, each with other fields left out. */
+export const framesOfOneKind: fc.Arbitrary<readonly Frame[]> = fc.oneof(
+  ...kinds.map((kind) => fc.array(kind, { minLength: 2, maxLength: 4 })),
 );
 
 /** Any packet that can be encoded. */

@@ -95,6 +95,9 @@ describe("malformed bytes", () => {
     ["wire type 6 in a group", "7b 0e", 1007, "wire type 6 at byte 2"],
     ["a method name that is not UTF-8", "1a051203 1a01ff", 1007, "string is not UTF-8 at byte 6"],
     ["a method name of half a character", "1a061204 1a02e282", 1007, "string is not UTF-8 at byte 6"],
+    ["a resume token that is not UTF-8", "1a051203 4a01ff", 1007, "string is not UTF-8 at byte 6"],
+    ["an idempotency key that is not UTF-8", "1a051203 5201ff", 1007, "string is not UTF-8 at byte 6"],
+    ["a token of a message that is not UTF-8", "1a050a03 3201ff", 1007, "string is not UTF-8 at byte 6"],
     ["a header with an overlong character", "1a080a06 22040a02c080", 1007, "string is not UTF-8 at byte 8"],
     ["a surrogate in UTF-8", "1a071a05 1a03eda080", 1007, "string is not UTF-8 at byte 6"],
     [
@@ -208,6 +211,25 @@ describe("odd but allowed bytes", () => {
     ["a flag of 2^63", "1a0d0a0b10 80*9 01", [{ kind: "data", end: true }]],
     ["a flag of 0", "1a040a021000", [{ kind: "data", end: false }]],
     ["a flag that changes", "1a060a0410011000", [{ kind: "data", end: false }]],
+    [
+      "an unfinished call that is finished after all",
+      "1a061a0448014800",
+      [{ kind: "end", unfinished: false }],
+    ],
+    ["a token that is taken back", "1a070a05 320161 3200", [{ kind: "data", resumeToken: "" }]],
+    ["a token of a call that is taken back", "1a071205 4a0161 4a00", [{ kind: "open", resumeToken: "" }]],
+    ["a key that is taken back", "1a071205 520161 5200", [{ kind: "open", idempotencyKey: "" }]],
+    [
+      "a key that is taken back by a later part",
+      "1a091203 520161 1202 5200",
+      [{ kind: "open", idempotencyKey: "" }],
+    ],
+    [
+      "a token and a key behind the payload",
+      "1a0a1208 4200 4a0161 520162",
+      [{ kind: "open", resumeToken: "a", idempotencyKey: "b" }],
+    ],
+    ["a token as a number: unknown", "1a041202 4807", [{ kind: "open", resumeToken: "" }]],
     [
       "a code of 64 bits, of which 32 count",
       "1a0d1a0b 10 85808080f0*1 ffffffff01",

@@ -8,7 +8,7 @@ import { decodePacket } from "../../src/wire/decode.js";
 import { encodePacket, PacketEncoder } from "../../src/wire/encode.js";
 import type { Frame, Packet } from "../../src/wire/frame.js";
 import { frameBytes } from "../../src/wire/size.js";
-import { frame, packet } from "./arbitrary.js";
+import { frame, framesOfOneKind, packet } from "./arbitrary.js";
 import { fromPb, pbDecode, pbEncode, toPb } from "./reference.js";
 
 const RUNS = { numRuns: 1_500 };
@@ -176,8 +176,20 @@ describe("frames with several kinds", () => {
 
   it("are merged when the kinds are the same", () => {
     fc.assert(
-      fc.property(frame, fc.integer({ min: 2, max: 3 }), (frame, times) => {
-        const bytes = oneFrame(Array.from({ length: times }, () => frame));
+      fc.property(framesOfOneKind, (frames) => {
+        const bytes = oneFrame(frames);
+        expect(decodePacket(bytes)).toEqual(pbDecode(bytes));
+      }),
+      RUNS,
+    );
+  });
+});
+
+describe("fields that occur twice in a frame", () => {
+  it("count as protobuf-es counts them", () => {
+    fc.assert(
+      fc.property(framesOfOneKind, (frames) => {
+        const bytes = oneBody(frames);
         expect(decodePacket(bytes)).toEqual(pbDecode(bytes));
       }),
       RUNS,
@@ -197,12 +209,35 @@ function encodeUnknown({ no, wireType, data }: Unknown): Uint8Array {
 
 /** A packet of one frame that holds the kinds of all these frames, one after another. */
 function oneFrame(frames: readonly Frame[]): Uint8Array {
+  return new BinaryWriter()
+    .tag(3, WireType.LengthDelimited)
+    .bytes(concat(kindsOf(frames)))
+    .finish();
+}
+
+/** A packet of one frame whose one kind holds the fields of all these frames, which are of that kind. */
+function oneBody(frames: readonly Frame[]): Uint8Array {
+  const kinds = kindsOf(frames);
+  const bodies = kinds.map(content);
+  const kind = concat([(kinds[0] as Uint8Array).subarray(0, 1), lengthAndBytes(concat(bodies))]);
+  return new BinaryWriter().tag(3, WireType.LengthDelimited).bytes(kind).finish();
+}
+
+/** What is inside each frame as protobuf-es writes it: tag and length of its kind, then its fields. */
+function kindsOf(frames: readonly Frame[]): Uint8Array[] {
   const packet: Packet = { seq: 1, ack: 0, frames };
-  const kinds = toPb(packet).frames.map((frame) => {
-    const single = toBinary(PacketSchema, create(PacketSchema, { frames: [frame] }));
-    return single.subarray(1 + varintLength(single, 1));
-  });
-  return new BinaryWriter().tag(3, WireType.LengthDelimited).bytes(concat(kinds)).finish();
+  return toPb(packet).frames.map((frame) =>
+    content(toBinary(PacketSchema, create(PacketSchema, { frames: [frame] }))),
+  );
+}
+
+/** The value of a field whose tag is one byte, and which has a length. */
+function content(field: Uint8Array): Uint8Array {
+  return field.subarray(1 + varintLength(field, 1));
+}
+
+function lengthAndBytes(bytes: Uint8Array): Uint8Array {
+  return new BinaryWriter().bytes(bytes).finish();
 }
 
 function varintLength(bytes: Uint8Array, at: number): number {
