@@ -31,7 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: "src/session/session.ts",
-        find: "if (resumed) this.#outbox.acknowledge(hello.received);",
+        find: "if (resumed) this.#acknowledge(hello.received);",
         replace: "",
       },
     ],
@@ -136,13 +136,13 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/idempotency/guard.ts",
-        find: "if (entry !== undefined) return entry.join(call, shape);",
+        find: "if (entry !== undefined) return entry.join(call, print);",
         replace: "",
       },
       {
         file: "src/idempotency/memory.ts",
-        find: 'if (record.state === "running") {',
-        replace: "if (false) {",
+        find: "if (!isSame(open, id)) continue;",
+        replace: "if (open) continue;",
       },
     ],
   },
@@ -152,8 +152,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/idempotency/memory.ts",
-        find: "record.expiresAt = now + this.#ttlMs;\n    this.bytes",
-        replace: "record.expiresAt = now;\n    this.bytes",
+        find: "outcome, now + this.#ttlMs);",
+        replace: "outcome, now);",
       },
     ],
   },
