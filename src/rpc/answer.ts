@@ -12,9 +12,10 @@ import { Call } from "./call.js";
 import type { Answerer, AnsweringCall, EndRefusal } from "./call-table.js";
 import type { Calls } from "./calls.js";
 import { CallContext, type ContextCall, type IdempotencyContext, type SessionInfo } from "./context.js";
+import { detailBytes, endFrame, isFinal } from "./ending.js";
 import type { Admission, CallGuard, GuardedCall } from "./guard.js";
 import { applyInterceptors } from "./interception.js";
-import { ENTRY_BYTES, headerBytes, toWireHeaders } from "./metadata.js";
+import { headerBytes, toWireHeaders } from "./metadata.js";
 import { methodInfo } from "./method-info.js";
 import { decodeMessage, encodeMessage } from "./payload.js";
 import type { AnyInput, Route, RouteTable } from "./router.js";
@@ -445,59 +446,6 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     this.#reader?.wake();
     this.#calls.sendEnd(this, out);
   }
-}
-
-/** What an End says of the handler: it has answered, has never seen the call, or is still at work. */
-type Ending = "answered" | "refused" | "unfinished";
-
-function endFrame(
-  call: number,
-  error: RpcError | undefined,
-  headers: readonly Header[] | undefined,
-  trailer: Headers | undefined,
-  how: Ending,
-): EndFrame {
-  let trailers = toWireHeaders(trailer);
-  if (error !== undefined) {
-    const metadata = toWireHeaders(error.metadata);
-    if (metadata !== undefined) trailers = [...(trailers ?? []), ...metadata];
-  }
-  return {
-    kind: "end",
-    call,
-    code: error?.code ?? 0,
-    message: error === undefined ? "" : truncate(error.rawMessage),
-    details: error === undefined || error.details.length === 0 ? undefined : error.details,
-    headers,
-    trailers,
-    refused: how === "refused",
-    unfinished: how === "unfinished",
-    payload: undefined,
-  };
-}
-
-/**
- * Whether an error is the outcome of a key. UNAVAILABLE says by itself that trying again helps (gRPC's `statuscodes.md`),
- * and so does a handler that says when.
- */
-function isFinal(error: RpcError): boolean {
-  return (
-    error.code !== Code.Unavailable && !error.details.some(({ type }) => type === "google.rpc.RetryInfo")
-  );
-}
-
-/** Longest error message on the wire, in UTF-16 units. */
-const MAX_MESSAGE = 4096;
-
-function truncate(message: string): string {
-  return message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE - 1)}…`;
-}
-
-function detailBytes(frame: EndFrame): number {
-  let bytes = 0;
-  if (frame.details !== undefined)
-    for (const detail of frame.details) bytes += detail.type.length + detail.value.length + ENTRY_BYTES;
-  return bytes;
 }
 
 function answersOnce(method: DescMethod): boolean {

@@ -1,0 +1,59 @@
+import { Code } from "../base/code.js";
+import type { RpcError } from "../base/error.js";
+import type { EndFrame, Header } from "../wire/frame.js";
+import { ENTRY_BYTES, toWireHeaders } from "./metadata.js";
+
+/** What an End says of the handler: it has answered, has never seen the call, or is still at work. */
+export type Ending = "answered" | "refused" | "unfinished";
+
+/** The End of a call. */
+export function endFrame(
+  call: number,
+  error: RpcError | undefined,
+  headers: readonly Header[] | undefined,
+  trailer: Headers | undefined,
+  how: Ending,
+): EndFrame {
+  let trailers = toWireHeaders(trailer);
+  if (error !== undefined) {
+    const metadata = toWireHeaders(error.metadata);
+    if (metadata !== undefined) trailers = [...(trailers ?? []), ...metadata];
+  }
+  return {
+    kind: "end",
+    call,
+    code: error?.code ?? 0,
+    message: error === undefined ? "" : truncate(error.rawMessage),
+    details: error === undefined || error.details.length === 0 ? undefined : error.details,
+    headers,
+    trailers,
+    refused: how === "refused",
+    unfinished: how === "unfinished",
+    payload: undefined,
+  };
+}
+
+/**
+ * Whether an error is the outcome of a key. UNAVAILABLE says by itself that trying again helps (gRPC's `statuscodes.md`),
+ * and so does a handler that says when.
+ */
+export function isFinal(error: RpcError): boolean {
+  return (
+    error.code !== Code.Unavailable && !error.details.some(({ type }) => type === "google.rpc.RetryInfo")
+  );
+}
+
+/** Longest error message on the wire, in UTF-16 units. */
+const MAX_MESSAGE = 4096;
+
+function truncate(message: string): string {
+  return message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE - 1)}…`;
+}
+
+/** What the details of an End take of the limit of metadata. */
+export function detailBytes(frame: EndFrame): number {
+  let bytes = 0;
+  if (frame.details !== undefined)
+    for (const detail of frame.details) bytes += detail.type.length + detail.value.length + ENTRY_BYTES;
+  return bytes;
+}
