@@ -11,6 +11,7 @@ import { tooLarge, tooMuchMetadata } from "./limit-errors.js";
 import { headerBytes } from "./metadata.js";
 import { IncomingMethods, OutgoingMethods } from "./method-numbers.js";
 import type { Opener } from "./sender.js";
+import { tokenCost } from "./token-cost.js";
 
 /**
  * All calls of a session, in both directions: numbers, the order in which what waits is sent, deadlines.
@@ -197,11 +198,12 @@ export class Calls implements Opener {
     if (length > messageBytes) {
       throw tooLarge(length, messageBytes, sender.id === UNOPENED ? "no" : "unknown");
     }
-    if (sender.fits(length) && this.#session.writable) {
+    const cost = length + PAYLOAD_COST + tokenCost(resumeToken);
+    if (sender.fits(length, cost) && this.#session.writable) {
       if (end) sender.end();
       const { headers } = sender;
       sender.headers = undefined;
-      if (payload !== undefined) sender.credit -= length + PAYLOAD_COST;
+      if (payload !== undefined) sender.credit -= cost;
       this.#session.send(
         { kind: "data", call: sender.id, end, size: 0, headers, resumeToken, payload },
         length,
@@ -459,7 +461,9 @@ export class Calls implements Opener {
     if (receiver.ended) throw violation(`data for call ${frame.call} after its end`);
     if (frame.headers !== undefined && this.#isOwn(frame.call)) (call as CallingCall).answered(frame.headers);
     if (frame.payload !== undefined) {
-      const fault = receiver.take(frame.payload, frame.size, false, frame.resumeToken);
+      // Tokens are for callers; one that a caller sends is not kept.
+      const token = this.#isOwn(frame.call) ? frame.resumeToken : "";
+      const fault = receiver.take(frame.payload, frame.size, false, token);
       if (fault === "violation") throw violation(`data for call ${frame.call} beyond its credit or its size`);
       if (fault === "tooLarge") {
         const size = Math.max(frame.size, frame.payload.length);

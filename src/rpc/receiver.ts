@@ -1,4 +1,5 @@
 import { PAYLOAD_COST } from "../wire/limits.js";
+import { tokenCost } from "./token-cost.js";
 
 /** What a {@link Receiver} found wrong with a frame. */
 export type ReceiveFault =
@@ -44,6 +45,7 @@ export class Receiver {
   /** Bytes of the messages that wait for the reader. */
   get heldBytes(): number {
     let bytes = this.#piecesBytes;
+    if (this.#tokens !== undefined) for (const token of this.#tokens.values()) bytes += token.length;
     if (this.#queue !== undefined)
       for (let i = this.#head; i < this.#queue.length; i++) bytes += (this.#queue[i] as Uint8Array).length;
     return bytes;
@@ -63,7 +65,7 @@ export class Receiver {
   take(payload: Uint8Array, size: number, free: boolean, resumeToken: string): ReceiveFault | undefined {
     const { length } = payload;
     if (!free) {
-      this.#credit -= length + PAYLOAD_COST;
+      this.#credit -= length + PAYLOAD_COST + tokenCost(resumeToken);
       if (this.#credit < 0) return "violation";
     }
     if (this.#pieces === undefined) {
@@ -138,6 +140,7 @@ export class Receiver {
 
   #takeToken(): void {
     this.resumeToken = this.#tokens?.get(this.#shifted) ?? "";
+    this.#consumed += tokenCost(this.resumeToken);
     this.#tokens?.delete(this.#shifted);
   }
 

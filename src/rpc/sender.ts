@@ -1,5 +1,6 @@
 import type { CallFrame, EndFrame, Header, OpenFrame } from "../wire/frame.js";
 import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
+import { tokenCost } from "./token-cost.js";
 
 /** A message is not cut into pieces smaller than this just because there is little credit left. */
 const MIN_CHUNK_BYTES = 16 * 1024;
@@ -73,7 +74,7 @@ export class Sender {
     const item = this.#waiting?.[0];
     if (item?.payload === undefined) return false;
     const left = item.payload.length - item.offset;
-    return Math.min(left, MIN_CHUNK_BYTES) + PAYLOAD_COST <= this.credit;
+    return Math.min(left, MIN_CHUNK_BYTES) + PAYLOAD_COST + tokenCost(item.resumeToken) <= this.credit;
   }
 
   /** Whether this side has said, or is waiting to say, that it sends no more. */
@@ -82,8 +83,8 @@ export class Sender {
   }
 
   /** Whether a message of this length can go in one frame now, past nothing that waits. */
-  fits(length: number): boolean {
-    return !this.hasWaiting && length <= CHUNK_BYTES && length + PAYLOAD_COST <= this.credit;
+  fits(length: number, cost: number): boolean {
+    return !this.hasWaiting && length <= CHUNK_BYTES && cost <= this.credit;
   }
 
   /** Adds a message that has to wait; resolves when it was sent, or the call is over. */
@@ -146,7 +147,8 @@ export class Sender {
       };
     }
     const left = payload.length - item.offset;
-    const room = Math.min(CHUNK_BYTES, this.credit - PAYLOAD_COST);
+    const token = item.offset === 0 ? tokenCost(item.resumeToken) : 0;
+    const room = Math.min(CHUNK_BYTES, this.credit - PAYLOAD_COST - token);
     const length = Math.min(left, room);
     if (length < left && length < MIN_CHUNK_BYTES) return undefined;
     if (length < 0) return undefined;
@@ -162,7 +164,7 @@ export class Sender {
       const headers = this.#takeHeaders();
       frame = { kind: "data", call: this.id, end, size, headers, resumeToken, payload: piece };
     }
-    this.credit -= length + PAYLOAD_COST;
+    this.credit -= length + PAYLOAD_COST + token;
     item.offset += length;
     if (last) this.#sent(item);
     return frame;
