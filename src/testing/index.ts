@@ -1,13 +1,18 @@
 export { createVirtualClock, type VirtualClock } from "./clock.js";
 export {
-  type BreakKind,
   createFaultProxy,
   type FaultProxy,
   type FaultProxyOptions,
-  type PlannedBreak,
-  type ProxyBehaviour,
+  type ProxyBreak,
   type ProxyTarget,
 } from "./fault-proxy.js";
 export { createNetwork, type Direction, type Network, type NetworkOptions } from "./network.js";
 export { createPair, type Pair, type PairOptions } from "./pair.js";
+export type {
+  BreakKind,
+  PlannedBreak,
+  PlannedFault,
+  ProxyBehaviour,
+  WayBehaviour,
+} from "./proxy-faults.js";
 export { seededRandom } from "./random.js";

@@ -10,6 +10,7 @@ import {
   type PlannedBreak,
 } from "../../src/testing/index.js";
 import { Executions, echoRoutes, exchange, expectedResult } from "../support/echo.js";
+import { inLanes } from "../support/lanes.js";
 
 /** Exchanges that run side by side. */
 const LANES = 24;
@@ -62,15 +63,6 @@ async function run(tag: string, plan: (connection: number) => PlannedBreak | und
   return { breaks: link.breaks, passed: link.passed, faults };
 }
 
-/** Runs jobs side by side, {@link LANES} at a time. */
-async function inLanes(jobs: readonly (() => Promise<void>)[]): Promise<void> {
-  let next = 0;
-  const lane = async () => {
-    for (let job = jobs[next++]; job !== undefined; job = jobs[next++]) await job();
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
-}
-
 /** Tags have one length, so that all runs of a sweep have the same bytes. */
 let runs = 0;
 const nextTag = () => `run${String(++runs).padStart(6, "0")}`;
@@ -86,6 +78,7 @@ async function sweep(
   const faults = [...recorded.faults];
   let breaks = 0;
   await inLanes(
+    LANES,
     Array.from({ length: total }, (_, after) => async () => {
       const done = await run(nextTag(), plan(after));
       breaks += done.breaks - recorded.breaks;
@@ -132,6 +125,7 @@ test("every link breaks, each some bytes later than the one before it", async ({
   const faults: string[] = [];
   let breaks = 0;
   await inLanes(
+    LANES,
     Array.from({ length: 80 }, (_, index) => async () => {
       const done = await run(nextTag(), (connection) => ({
         direction: (connection + index) % 2 === 0 ? "up" : "down",

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { HostService } from "../../../gen/hawser/demo/v1/host_pb.js";
 import { type Connection, connect, createClient } from "../../client/index.js";
-import { planCuts } from "../cut-plan.js";
-import { type Cut, createFlakyLink, type FlakyLink } from "../flaky-link.js";
+import { createFaultProxy, type FaultProxy, seededRandom } from "../../testing/index.js";
+import { bytesThrough, type Cut, cutByPlan, planCuts } from "../cut-plan.js";
 import { bytes, count, time } from "../format.js";
 import { LIVENESS } from "../monitor.js";
-import { seededRandom } from "../random.js";
 import { growLog } from "../service/log-file.js";
 import { RPC_PATH } from "../web/web-server.js";
 import { hashLocal, tailLog, takeSnapshot, uploadFile, watchReadings } from "./calls.js";
@@ -53,14 +52,15 @@ export async function runAccount(options: AccountOptions): Promise<Check[]> {
   const pending: Promise<void>[] = [];
 
   const bytesPerSecond = Math.ceil((file.size * 1_000) / UPLOAD_MS);
-  const link = await createFlakyLink({
-    targetPort: options.serverPort,
+  const plan = planCuts(cuts, file.size, seededRandom(seed));
+  const onCut = (cut: Cut) => {
+    tellCut(printer, cut, cuts, connection.callsInFlight);
+    pending.push(snapshot(", made when the link was cut"));
+  };
+  const link: FaultProxy = await createFaultProxy({
+    target: { port: options.serverPort },
     bytesPerSecond,
-    plan: planCuts(cuts, file.size, seededRandom(seed)),
-    onCut: (cut) => {
-      tellCut(printer, cut, cuts, connection.callsInFlight);
-      pending.push(snapshot(", made when the link was cut"));
-    },
+    ...cutByPlan(plan, () => link, onCut),
   });
   printer.event("link", `slow and bad: ${bytes(bytesPerSecond)} per second, ${cuts} cuts from seed ${seed}`);
   const connection = connectOver(link, printer, seen);
@@ -92,12 +92,13 @@ export async function runAccount(options: AccountOptions): Promise<Check[]> {
       watch,
       tail,
       snapshots: seen,
-      link: { planned: cuts, cuts: link.cuts, resumes: seen.resumes, lost: seen.lost },
+      link: { planned: cuts, cuts: link.breaks, resumes: seen.resumes, lost: seen.lost },
     });
   } finally {
     await connection.close();
     await link.close();
-    printer.event("link", `closed after ${count(link.up)} bytes up and ${count(link.down)} down`);
+    const { up, down } = bytesThrough(link);
+    printer.event("link", `closed after ${count(up)} bytes up and ${count(down)} down`);
   }
 }
 
@@ -114,13 +115,17 @@ async function repeat(busy: Promise<unknown>, pauseMs: number, call: () => Promi
 }
 
 function tellCut(printer: Printer, cut: Cut, of: number, calls: number): void {
-  const how = { close: "closed", reset: "reset", stall: "silent from now on, half open" }[cut.kind];
+  const how = { end: "closed", reset: "reset", stall: "silent from now on, half open" }[cut.kind];
   const where = `at byte ${count(cut.up)} up, ${count(cut.down)} down`;
   printer.event("cut", `${cut.number} of ${of}: ${how} ${where}, ${plural(calls, "call")} in flight`);
 }
 
 /** Connects through the link, and tells what becomes of the connection. */
-function connectOver(link: FlakyLink, printer: Printer, seen: { resumes: number; lost: number }): Connection {
+function connectOver(
+  link: FaultProxy,
+  printer: Printer,
+  seen: { resumes: number; lost: number },
+): Connection {
   const connection = connect(`ws://127.0.0.1:${link.port}${RPC_PATH}`, {
     ...LIVENESS,
     reconnect: { initialDelayMs: 100, maxDelayMs: 500, stableAfterMs: 500 },
