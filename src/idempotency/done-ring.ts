@@ -1,4 +1,5 @@
-import type { IdempotencyId, RequestShape } from "./store.js";
+import type { PackedId } from "./packed-id.js";
+import type { RequestShape } from "./store.js";
 
 /** What is kept of a key that is done. */
 export interface DoneKey {
@@ -9,17 +10,38 @@ export interface DoneKey {
 /** Keys and outcomes lie in blocks of this size; a larger one has a block of its own. */
 const BLOCK_BYTES = 1024 * 1024;
 
-/** What a key takes in the tables, in bytes. */
-export const DONE_KEY_BYTES = 64;
+/** A record is a cache line: a look at one costs one access to memory. */
+const RECORD_BYTES = 64;
+const RECORD_WORDS = RECORD_BYTES / 4;
+const RECORD_DOUBLES = RECORD_BYTES / 8;
+
+/** Words of a record. */
+const HASH = 0;
+const METHOD = 1;
+const OFFSET = 2;
+const ID_WORDS = 3;
+const OUTCOME_BYTES = 4;
+/** Doubles of a record, behind its words. */
+const BEFORE = 3;
+const EXPIRY = 4;
+const FINGERPRINT = 5;
+
+/** There are so many chains per record, so that most lookups of a new key end at an empty one. */
+const CHAINS_PER_RECORD = 2;
+
+/** What a key takes in the tables, in bytes, with its reference to a block. */
+export const DONE_KEY_BYTES: number = RECORD_BYTES + 8 * CHAINS_PER_RECORD + 8;
 
 const MIN_RECORDS = 1_024;
 
+/** Memory for keys and outcomes, as bytes and as words. */
 interface Block {
   readonly bytes: Uint8Array;
+  readonly words: Int32Array;
   used: number;
 }
 
-const NO_BLOCK: Block = { bytes: new Uint8Array(0), used: 0 };
+const NO_BLOCK: Block = newBlock(0);
 
 /**
  * The keys that are done, in the order in which they were done, which is the order in which they are forgotten.
@@ -32,21 +54,15 @@ const NO_BLOCK: Block = { bytes: new Uint8Array(0), used: 0 };
 export class DoneRing {
   /** What keys and outcomes take, with their records. */
   bytes = 0;
-  /** Numbers of the oldest record and of the next one; a record's place in the arrays is its number modulo their length. */
+  /** Numbers of the oldest record and of the next one; a record's place is its number modulo the length of the ring. */
   #first = 1;
   #next = 1;
   #mask = MIN_RECORDS - 1;
-  #hashes = new Int32Array(MIN_RECORDS);
-  #expiries = new Float64Array(MIN_RECORDS);
-  #fingerprints = new Float64Array(MIN_RECORDS);
-  #methods = new Int32Array(MIN_RECORDS);
-  #offsets = new Int32Array(MIN_RECORDS);
-  #idBytes = new Int32Array(MIN_RECORDS);
-  #outcomeBytes = new Int32Array(MIN_RECORDS);
+  #words = new Int32Array(MIN_RECORDS * RECORD_WORDS);
+  #doubles = new Float64Array(this.#words.buffer);
   #blocks: Block[] = new Array(MIN_RECORDS).fill(NO_BLOCK);
-  /** Number of the newest record of each chain, and of the one before each record; 0: none. */
-  #heads = new Float64Array(MIN_RECORDS);
-  #before = new Float64Array(MIN_RECORDS);
+  /** Number of the newest record of each chain; 0: none. */
+  #heads = new Float64Array(MIN_RECORDS * CHAINS_PER_RECORD);
   #block: Block = newBlock(BLOCK_BYTES);
   readonly #methodNumbers = new Map<string, number>();
   readonly #methodNames: string[] = [];
@@ -59,45 +75,49 @@ export class DoneRing {
   get oldestExpiry(): number {
     return this.#first === this.#next
       ? Number.POSITIVE_INFINITY
-      : (this.#expiries[this.#first & this.#mask] as number);
+      : (this.#doubles[(this.#first & this.#mask) * RECORD_DOUBLES + EXPIRY] as number);
   }
 
-  /**
-   * Looks a key up.
-   *
-   * @param hash its {@link hashOf}
-   */
-  get(id: IdempotencyId, hash: number): DoneKey | undefined {
-    let number = this.#heads[(hash >>> 1) & this.#mask] as number;
+  /** Looks a key up. */
+  get(id: PackedId): DoneKey | undefined {
+    let number = this.#heads[this.#chain(id.hash)] as number;
     while (number >= this.#first) {
       const place = number & this.#mask;
-      if (this.#hashes[place] === hash && this.#isKey(place, id, hash)) return this.#read(place);
-      number = this.#before[place] as number;
+      if (this.#words[place * RECORD_WORDS + HASH] === id.hash && this.#isKey(place, id))
+        return this.#read(place);
+      number = this.#doubles[place * RECORD_DOUBLES + BEFORE] as number;
     }
     return undefined;
   }
 
   /** Adds a key that is not here. */
-  add(id: IdempotencyId, hash: number, shape: RequestShape, outcome: Uint8Array, expiresAt: number): void {
+  add(id: PackedId, shape: RequestShape, outcome: Uint8Array, expiresAt: number): void {
     if (this.size > this.#mask) this.#grow();
     const number = this.#next++;
     const place = number & this.#mask;
-    const idBytes = sizeOf(id, hash);
-    const block = this.#room(idBytes + outcome.length);
+    // Where the next one begins, words do too.
+    const length = (4 * id.size + outcome.length + 3) & ~3;
+    const block = this.#room(length);
     const at = block.used;
-    writeId(block.bytes, at, (hash & WIDE) + 1, id);
-    block.bytes.set(outcome, at + idBytes);
-    block.used = at + idBytes + outcome.length;
-    this.#hashes[place] = hash;
-    this.#expiries[place] = expiresAt;
-    this.#fingerprints[place] = shape.fingerprint;
-    this.#methods[place] = this.#methodNumber(shape.method);
-    this.#offsets[place] = at;
-    this.#idBytes[place] = idBytes;
-    this.#outcomeBytes[place] = outcome.length;
+    block.used = at + length;
+    id.writeTo(block.words, at >> 2);
+    block.bytes.set(outcome, at + 4 * id.size);
     this.#blocks[place] = block;
-    this.bytes += DONE_KEY_BYTES + idBytes + outcome.length;
-    this.#chain(number, place, hash);
+    const words = this.#words;
+    const word = place * RECORD_WORDS;
+    words[word + HASH] = id.hash;
+    words[word + METHOD] = this.#methodNumber(shape.method);
+    words[word + OFFSET] = at;
+    words[word + ID_WORDS] = id.size;
+    words[word + OUTCOME_BYTES] = outcome.length;
+    const doubles = this.#doubles;
+    const double = place * RECORD_DOUBLES;
+    const chain = this.#chain(id.hash);
+    doubles[double + BEFORE] = this.#heads[chain] as number;
+    doubles[double + EXPIRY] = expiresAt;
+    doubles[double + FINGERPRINT] = shape.fingerprint;
+    this.#heads[chain] = number;
+    this.bytes += DONE_KEY_BYTES + length;
   }
 
   /** Forgets the oldest key. */
@@ -105,25 +125,28 @@ export class DoneRing {
     const place = this.#first++ & this.#mask;
     // A block goes with its last record; replays that still read from it keep it for themselves.
     this.#blocks[place] = NO_BLOCK;
-    this.bytes -= DONE_KEY_BYTES + (this.#idBytes[place] as number) + (this.#outcomeBytes[place] as number);
+    const word = place * RECORD_WORDS;
+    const idBytes = 4 * (this.#words[word + ID_WORDS] as number);
+    this.bytes -= DONE_KEY_BYTES + ((idBytes + (this.#words[word + OUTCOME_BYTES] as number) + 3) & ~3);
   }
 
   #read(place: number): DoneKey {
     const { bytes } = this.#blocks[place] as Block;
-    const start = (this.#offsets[place] as number) + (this.#idBytes[place] as number);
+    const word = place * RECORD_WORDS;
+    const start = (this.#words[word + OFFSET] as number) + 4 * (this.#words[word + ID_WORDS] as number);
     return {
       shape: {
-        method: this.#methodNames[this.#methods[place] as number] as string,
-        fingerprint: this.#fingerprints[place] as number,
+        method: this.#methodNames[this.#words[word + METHOD] as number] as string,
+        fingerprint: this.#doubles[place * RECORD_DOUBLES + FINGERPRINT] as number,
       },
-      outcome: bytes.subarray(start, start + (this.#outcomeBytes[place] as number)),
+      outcome: bytes.subarray(start, start + (this.#words[word + OUTCOME_BYTES] as number)),
     };
   }
 
-  #isKey(place: number, id: IdempotencyId, hash: number): boolean {
-    if (sizeOf(id, hash) !== this.#idBytes[place]) return false;
-    const { bytes } = this.#blocks[place] as Block;
-    return holdsId(bytes, this.#offsets[place] as number, (hash & WIDE) + 1, id);
+  #isKey(place: number, id: PackedId): boolean {
+    const word = place * RECORD_WORDS;
+    if (this.#words[word + ID_WORDS] !== id.size) return false;
+    return id.isAt((this.#blocks[place] as Block).words, (this.#words[word + OFFSET] as number) >> 2);
   }
 
   #room(length: number): Block {
@@ -142,106 +165,34 @@ export class DoneRing {
     return number;
   }
 
-  #chain(number: number, place: number, hash: number): void {
-    const head = (hash >>> 1) & this.#mask;
-    this.#before[place] = this.#heads[head] as number;
-    this.#heads[head] = number;
+  #chain(hash: number): number {
+    return hash & (this.#heads.length - 1);
   }
 
   /** Twice the room. Records move to other places, and all chains are made anew, oldest first. */
   #grow(): void {
     const mask = 2 * this.#mask + 1;
-    const moved = <T extends { [place: number]: unknown }>(from: T, to: T): T => {
-      for (let number = this.#first; number < this.#next; number++)
-        to[number & mask] = from[number & this.#mask];
-      return to;
-    };
-    this.#hashes = moved(this.#hashes, new Int32Array(mask + 1));
-    this.#expiries = moved(this.#expiries, new Float64Array(mask + 1));
-    this.#fingerprints = moved(this.#fingerprints, new Float64Array(mask + 1));
-    this.#methods = moved(this.#methods, new Int32Array(mask + 1));
-    this.#offsets = moved(this.#offsets, new Int32Array(mask + 1));
-    this.#idBytes = moved(this.#idBytes, new Int32Array(mask + 1));
-    this.#outcomeBytes = moved(this.#outcomeBytes, new Int32Array(mask + 1));
-    this.#blocks = moved(this.#blocks, new Array<Block>(mask + 1).fill(NO_BLOCK));
-    this.#mask = mask;
-    this.#heads = new Float64Array(mask + 1);
-    this.#before = new Float64Array(mask + 1);
+    const words = new Int32Array((mask + 1) * RECORD_WORDS);
+    const doubles = new Float64Array(words.buffer);
+    const blocks = new Array<Block>(mask + 1).fill(NO_BLOCK);
+    this.#heads = new Float64Array((mask + 1) * CHAINS_PER_RECORD);
     for (let number = this.#first; number < this.#next; number++) {
-      const place = number & mask;
-      this.#chain(number, place, this.#hashes[place] as number);
+      const from = number & this.#mask;
+      const to = number & mask;
+      words.set(this.#words.subarray(from * RECORD_WORDS, (from + 1) * RECORD_WORDS), to * RECORD_WORDS);
+      blocks[to] = this.#blocks[from] as Block;
+      const chain = this.#chain(words[to * RECORD_WORDS + HASH] as number);
+      doubles[to * RECORD_DOUBLES + BEFORE] = this.#heads[chain] as number;
+      this.#heads[chain] = number;
     }
+    this.#words = words;
+    this.#doubles = doubles;
+    this.#blocks = blocks;
+    this.#mask = mask;
   }
 }
 
 function newBlock(length: number): Block {
-  return { bytes: new Uint8Array(length), used: 0 };
-}
-
-/** The lowest bit of a hash says that a text has units of two bytes. */
-const WIDE = 1;
-
-/** What tells keys apart, quickly; and whether a byte is enough for each unit, as it is for every UUID. */
-export function hashOf({ identity, key }: IdempotencyId): number {
-  let hash = 0x811c9dc5 ^ identity.length;
-  let all = 0;
-  for (let i = 0; i < identity.length; i++) {
-    const unit = identity.charCodeAt(i);
-    all |= unit;
-    hash = Math.imul(hash ^ unit, 0x01000193);
-  }
-  for (let i = 0; i < key.length; i++) {
-    const unit = key.charCodeAt(i);
-    all |= unit;
-    hash = Math.imul(hash ^ unit, 0x01000193);
-  }
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  hash ^= hash >>> 13;
-  return all < 0x100 ? hash & ~WIDE : hash | WIDE;
-}
-
-/** Length of the identity, then both texts. */
-function sizeOf({ identity, key }: IdempotencyId, hash: number): number {
-  return 4 + (identity.length + key.length) * ((hash & WIDE) + 1);
-}
-
-function writeId(bytes: Uint8Array, start: number, width: number, { identity, key }: IdempotencyId): void {
-  bytes[start] = identity.length;
-  bytes[start + 1] = identity.length >>> 8;
-  bytes[start + 2] = identity.length >>> 16;
-  bytes[start + 3] = identity.length >>> 24;
-  const next = writeText(bytes, start + 4, identity, width);
-  writeText(bytes, next, key, width);
-}
-
-function writeText(bytes: Uint8Array, start: number, text: string, width: number): number {
-  let at = start;
-  for (let i = 0; i < text.length; i++, at += width) {
-    const unit = text.charCodeAt(i);
-    bytes[at] = unit;
-    if (width === 2) bytes[at + 1] = unit >>> 8;
-  }
-  return at;
-}
-
-function holdsId(bytes: Uint8Array, start: number, width: number, { identity, key }: IdempotencyId): boolean {
-  const length =
-    (bytes[start] as number) |
-    ((bytes[start + 1] as number) << 8) |
-    ((bytes[start + 2] as number) << 16) |
-    ((bytes[start + 3] as number) << 24);
-  if (length !== identity.length) return false;
-  return (
-    holdsText(bytes, start + 4, identity, width) &&
-    holdsText(bytes, start + 4 + width * identity.length, key, width)
-  );
-}
-
-function holdsText(bytes: Uint8Array, start: number, text: string, width: number): boolean {
-  let at = start;
-  for (let i = 0; i < text.length; i++, at += width) {
-    const unit = text.charCodeAt(i);
-    if (bytes[at] !== (unit & 0xff) || (width === 2 && bytes[at + 1] !== unit >>> 8)) return false;
-  }
-  return true;
+  const bytes = new Uint8Array(length);
+  return { bytes, words: new Int32Array(bytes.buffer), used: 0 };
 }

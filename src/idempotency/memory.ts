@@ -1,7 +1,8 @@
 import { checkDuration, checkInteger, checkKeys } from "../base/check.js";
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
-import { DoneRing, hashOf } from "./done-ring.js";
+import { DoneRing } from "./done-ring.js";
+import { PackedId } from "./packed-id.js";
 import {
   type Begun,
   type Claim,
@@ -75,6 +76,9 @@ export function memoryIdempotencyStore(options: MemoryStoreOptions = {}): Memory
 class MemoryStore implements MemoryIdempotencyStore {
   readonly leaseMs: number = Number.POSITIVE_INFINITY;
   readonly #done = new DoneRing();
+  readonly #packed = new PackedId();
+  /** What `#packed` is at the moment. */
+  #packedKey: OpenKey | undefined;
   /** The key that began last: most end before another one begins, and need no table. */
   #latest: OpenKey | undefined;
   /** The other keys that run, by hash: numbers are found faster than texts. */
@@ -105,13 +109,15 @@ class MemoryStore implements MemoryIdempotencyStore {
 
   begin(id: IdempotencyId, shape: RequestShape, now: number): Begun {
     this.#expire(now);
-    const hash = hashOf(id);
+    this.#packedKey = undefined;
+    this.#packed.pack(id);
+    const { hash } = this.#packed;
     if (this.#latest !== undefined) this.#file(this.#latest);
     for (let open = this.#running.get(hash); open !== undefined; open = open.next) {
       if (!isSame(open, id)) continue;
       return { state: "running", shape: open.shape, leaseLeftMs: Number.POSITIVE_INFINITY };
     }
-    const done = this.#done.get(id, hash);
+    const done = this.#done.get(this.#packed);
     if (done !== undefined) return { state: "done", shape: done.shape, outcome: done.outcome };
     const free = this.#free.size === 0 ? undefined : this.#free.get(freeName(id));
     if (free !== undefined) this.#free.delete(freeName(id));
@@ -128,6 +134,7 @@ class MemoryStore implements MemoryIdempotencyStore {
       expiresAt: Number.POSITIVE_INFINITY,
     };
     this.#latest = claim;
+    this.#packedKey = claim;
     this.#runningKeys++;
     this.#runningBytes += runningBytes(claim);
     return { state: "new", claim };
@@ -136,7 +143,9 @@ class MemoryStore implements MemoryIdempotencyStore {
   complete(claim: Claim, outcome: Uint8Array, now: number): void {
     const running = this.#take(claim);
     if (running === undefined) throw new LostClaimError(claim);
-    this.#done.add(running, running.hash, running.shape, outcome, now + this.#ttlMs);
+    if (this.#packedKey !== running) this.#packed.pack(running);
+    this.#packedKey = undefined;
+    this.#done.add(this.#packed, running.shape, outcome, now + this.#ttlMs);
     // The oldest outcomes make room for one that is larger than what was free; the newest stays.
     if (this.#whenFull === "forget") {
       while (this.bytes > this.#maxBytes && this.#done.size > 1) this.#done.forgetOldest();
@@ -164,7 +173,7 @@ class MemoryStore implements MemoryIdempotencyStore {
       return latest;
     }
     if (latest !== undefined) this.#file(latest);
-    const hash = (claim as Partial<OpenKey>).hash ?? hashOf(claim);
+    const hash = (claim as Partial<OpenKey>).hash ?? this.#hashOf(claim);
     let before: OpenKey | undefined;
     let open = this.#running.get(hash);
     while (open !== undefined && !isSame(open, claim)) {
@@ -179,6 +188,12 @@ class MemoryStore implements MemoryIdempotencyStore {
     this.#runningKeys--;
     this.#runningBytes -= runningBytes(open);
     return open;
+  }
+
+  #hashOf(id: IdempotencyId): number {
+    this.#packedKey = undefined;
+    this.#packed.pack(id);
+    return this.#packed.hash;
   }
 
   /** Puts the latest key into the table. */

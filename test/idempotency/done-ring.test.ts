@@ -1,11 +1,13 @@
 import { expect, it } from "vitest";
-import { DoneRing, hashOf } from "../../src/idempotency/done-ring.js";
+import { DoneRing } from "../../src/idempotency/done-ring.js";
+import { PackedId } from "../../src/idempotency/packed-id.js";
 import { seededRandom } from "../../src/testing/index.js";
 
 it("keeps what a plain Map keeps, whatever is added and forgotten", () => {
   const random = seededRandom(3);
   const int = (below: number) => Math.floor(random() * below);
   const ring = new DoneRing();
+  const packed = new PackedId();
   const model = new Map<
     string,
     { identity: string; key: string; method: string; fingerprint: number; outcome: Uint8Array }
@@ -18,7 +20,8 @@ it("keeps what a plain Map keeps, whatever is added and forgotten", () => {
       key: `${int(5_000).toString(36)}${"🔑".repeat(int(2))}`,
     };
     const known = model.get(name(id));
-    const found = ring.get(id, hashOf(id));
+    packed.pack(id);
+    const found = ring.get(packed);
     expect(found === undefined).toBe(known === undefined);
     if (known !== undefined && found !== undefined) {
       expect(found.shape).toEqual({ method: known.method, fingerprint: known.fingerprint });
@@ -26,7 +29,7 @@ it("keeps what a plain Map keeps, whatever is added and forgotten", () => {
     } else if (random() < 0.6) {
       const outcome = new Uint8Array(random() < 0.001 ? 300_000 : int(200)).map((_, i) => i * 7 + step);
       const shape = { method: `m${int(5)}`, fingerprint: step };
-      ring.add(id, hashOf(id), shape, outcome, step);
+      ring.add(packed, shape, outcome, step);
       model.set(name(id), { ...id, ...shape, outcome });
     }
     // It grows, and shrinks to nothing from time to time.
