@@ -1,6 +1,6 @@
 // Makes sure that the programs which the tests need are there. Each need is one row of the table.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 interface Need {
@@ -12,6 +12,8 @@ interface Need {
   readonly programs: readonly string[];
   /** The Debian package that brings it. */
   readonly debian: string;
+  /** The service that this package would start, now and at every boot. */
+  readonly service?: string;
 }
 
 const needs: readonly Need[] = [
@@ -21,7 +23,26 @@ const needs: readonly Need[] = [
     programs: ["chromium", "chromium-browser", "google-chrome"],
     debian: "chromium",
   },
+  {
+    purpose: "tests behind nginx",
+    variable: "NGINX_BIN",
+    programs: ["nginx"],
+    debian: "nginx",
+    service: "nginx",
+  },
+  {
+    purpose: "tests behind HAProxy",
+    variable: "HAPROXY_BIN",
+    programs: ["haproxy"],
+    debian: "haproxy",
+    service: "haproxy",
+  },
 ];
+
+/** Debian leaves these out of the PATH of everybody but root. */
+const SYSTEM_FOLDERS: readonly string[] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/** Debian's packages ask this program before they start a service; 101 says no. */
+const POLICY = "/usr/sbin/policy-rc.d";
 
 function isExecutable(path: string): boolean {
   try {
@@ -36,6 +57,7 @@ function isThere(need: Need): boolean {
   const named = process.env[need.variable];
   if (named !== undefined && named !== "") return isExecutable(named);
   const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+  folders.push(...SYSTEM_FOLDERS);
   return need.programs.some((program) => folders.some((folder) => isExecutable(join(folder, program))));
 }
 
@@ -46,13 +68,27 @@ function run(command: string, ...args: string[]): boolean {
   return status === 0;
 }
 
+/** Installs packages, and lets none of them listen on a port of this machine. */
+function install(wanted: readonly Need[]): void {
+  const packages = wanted.map((need) => need.debian);
+  console.log(`installing ${packages.join(", ")}`);
+  const policyIsOurs = !existsSync(POLICY);
+  if (policyIsOurs) writeFileSync(POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    // A failed update leaves the lists of before, which may still be good enough.
+    run("apt-get", "update", "-q");
+    run("apt-get", "install", "-q", "-y", "--no-install-recommends", ...packages);
+  } finally {
+    if (policyIsOurs) rmSync(POLICY);
+  }
+  for (const { service } of wanted) {
+    if (service !== undefined && existsSync(`/etc/init.d/${service}`)) run("update-rc.d", service, "disable");
+  }
+}
+
 let missing = needs.filter((need) => !isThere(need));
 if (missing.length > 0 && process.getuid?.() === 0 && isExecutable("/usr/bin/apt-get")) {
-  const packages = missing.map((need) => need.debian);
-  console.log(`installing ${packages.join(", ")}`);
-  // A failed update leaves the lists of before, which may still be good enough.
-  run("apt-get", "update", "-q");
-  run("apt-get", "install", "-q", "-y", "--no-install-recommends", ...packages);
+  install(missing);
   missing = needs.filter((need) => !isThere(need));
 }
 for (const { purpose, programs, debian, variable } of missing) {
