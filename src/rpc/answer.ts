@@ -18,6 +18,7 @@ import { applyInterceptors } from "./interception.js";
 import { headerBytes, toWireHeaders } from "./metadata.js";
 import { methodInfo } from "./method-info.js";
 import { decodeMessage, encodeMessage } from "./payload.js";
+import { keepToken } from "./resumable.js";
 import type { AnyInput, Route, RouteTable } from "./router.js";
 import { MessageReader, type Pump, pumpMessages } from "./streams.js";
 import type {
@@ -473,7 +474,7 @@ async function* created(
   messages: AsyncIterable<AnyInit> | Iterable<AnyInit>,
   direction: "input" | "output" = "output",
 ): AsyncGenerator<AnyMessage> {
-  for await (const message of messages) yield create(method[direction], message);
+  for await (const message of messages) yield keepToken(message, create(method[direction], message));
 }
 
 function copyInto(target: Headers, source: Headers): void {

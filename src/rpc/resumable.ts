@@ -30,3 +30,9 @@ export function resumable<T extends object>(message: T, token: string): T {
 export function resumeTokenOf(message: object): string {
   return (message as { [RESUME_TOKEN]?: string })[RESUME_TOKEN] ?? "";
 }
+
+/** Gives a message that was made of another one the token of that. */
+export function keepToken<T extends object>(from: object, to: T): T {
+  const token = resumeTokenOf(from);
+  return token === "" ? to : resumable(to, token);
+}
