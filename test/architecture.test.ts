@@ -33,7 +33,7 @@ const layers: Readonly<Record<string, Layer>> = {
   driver: { below: pureBelow, pure: false },
   index: { below: pureBelow, pure: true },
   client: { below: [...shellBelow, "index"], pure: false },
-  server: { below: [...shellBelow, "index"], pure: false },
+  server: { below: [...shellBelow, "index", "gen"], pure: false },
   testing: { below: everything, pure: false },
   bench: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
   demo: { below: [...everything, "testing", "gen"], pure: false, showcase: true },

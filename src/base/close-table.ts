@@ -95,4 +95,14 @@ export const CLOSE_TABLE: readonly CloseRow[] = [
     by: "both",
     meaning: "Nothing was heard in time: no answer to a ping, or no acknowledgement.",
   },
+  {
+    name: "idle",
+    by: "server",
+    meaning: "No call was made for the idle time; the session is kept for the grace time.",
+  },
+  {
+    name: "tooMany",
+    by: "server",
+    meaning: "Too much of something: sessions of one identity, or frames that cost the sender nothing.",
+  },
 ];

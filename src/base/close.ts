@@ -4,6 +4,10 @@ export type AfterClose =
   | "reconnect"
   /** Connects again after exponential backoff. */
   | "backoff"
+  /** Asks its `credentials` function anew and connects again; gives up when that does not help, or there is none. */
+  | "reauthenticate"
+  /** Connects again when there is a call to make. */
+  | "wait"
   /** Gives up: the connection is closed and the error surfaces. */
   | "stop";
 
@@ -27,6 +31,8 @@ export const CloseCode = {
   handshakeTimeout: 4408,
   replaced: 4409,
   silent: 4410,
+  idle: 4411,
+  tooMany: 4429,
 } as const;
 
 /** Codes after which the client does not back off. */
@@ -37,9 +43,10 @@ const AFTER: Readonly<Record<number, AfterClose>> = {
   [CloseCode.policy]: "stop",
   [CloseCode.restart]: "reconnect",
   [CloseCode.badHello]: "stop",
-  [CloseCode.unauthenticated]: "stop",
+  [CloseCode.unauthenticated]: "reauthenticate",
   [CloseCode.permissionDenied]: "stop",
   [CloseCode.replaced]: "stop",
+  [CloseCode.idle]: "wait",
 };
 
 /** What the client does after a close with this code. Codes that are not in the table: back off. */

@@ -5,7 +5,7 @@ import { webPlatform } from "./web.js";
 
 export * from "../index.js";
 export type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
-export type { ConnectOptions, ReconnectOptions } from "./options.js";
+export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js";
 
 /**
  * Opens a connection to a Hawser server over the platform's own WebSocket. It connects at once and comes back by

@@ -10,6 +10,8 @@ export type ConnectionState =
   | "reconnecting"
   /** The server is going away: calls in flight finish, new ones wait for the next link. */
   | "draining"
+  /** The server closed the link for want of calls; the next call opens another one. */
+  | "idle"
   /** For good. */
   | "closed";
 

@@ -4,7 +4,7 @@ import { RpcError } from "../base/error.js";
 import { hex } from "../base/hex.js";
 import { Driver } from "../driver/driver.js";
 import { Emitter } from "../driver/emitter.js";
-import type { Link, LinkEvents } from "../driver/link.js";
+import { BEARER_SUBPROTOCOL, type Link, type LinkEvents, SUBPROTOCOL } from "../driver/link.js";
 import { Timers } from "../driver/timers.js";
 import { uuidV7 } from "../idempotency/key.js";
 import { Retrier } from "../retry/retrier.js";
@@ -12,11 +12,11 @@ import { createTransport } from "../retry/transport.js";
 import { Peer } from "../rpc/peer.js";
 import type { SessionOpened } from "../session/host.js";
 import { PacketEncoder } from "../wire/encode.js";
-import type { GoAwayFrame } from "../wire/frame.js";
+import type { GoAwayFrame, RefreshFrame } from "../wire/frame.js";
 import { backoffDelay } from "./backoff.js";
 import type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
 import type { ConnectSettings } from "./options.js";
-import type { Dial, Platform } from "./platform.js";
+import type { Dial, DialRequest, Platform } from "./platform.js";
 
 /** Name and version for the server's logs. */
 const AGENT = "hawser-js/0.1";
@@ -51,6 +51,9 @@ class Connector implements Connection {
   #downSince = -1;
   #lostNow = false;
   #waitsForPage = false;
+  /** The server closed with 4401, and no link was open since. */
+  #unauthenticated = false;
+  #refreshing = false;
   #goAway: GoAwayFrame | undefined;
   #lastFailure = "the first attempt is under way";
   #closedError: RpcError | undefined;
@@ -88,7 +91,11 @@ class Connector implements Connection {
         onGoAway: (frame) => this.#onGoAway(frame),
         onCut: (code, reason, sessionOver) => this.#onCut(code, reason, sessionOver),
         onWake: (full) => this.#driver.wake(full),
-        onDeadline: () => this.#driver.watch(),
+        onRefresh: (frame) => this.#onRefresh(frame),
+        onDeadline: () => {
+          this.#driver.watch();
+          if (this.#state === "idle") this.#retryNow();
+        },
       },
     });
     this.#driver = new Driver(this.#peer, this.#timers, platform.defer);
@@ -128,6 +135,7 @@ class Connector implements Connection {
   ready(): Promise<void> {
     if (this.#state === "open") return Promise.resolve();
     if (this.#closedError !== undefined) return Promise.reject(this.#closedError);
+    if (this.#state === "idle") this.#retryNow();
     return new Promise((resolve, reject) => {
       const off = this.on("state", ({ state }) => {
         if (state !== "open" && state !== "closed") return;
@@ -162,16 +170,15 @@ class Connector implements Connection {
   #connect(): void {
     const generation = ++this.#generation;
     const current = () => this.#generation === generation && this.#state !== "closed";
-    // Called inside a promise so that what it throws becomes a rejection.
-    const credentials = new Promise<string>((resolve) => {
-      resolve(this.#settings.credentials());
-    });
-    credentials.then(
+    const { handshakeTimeoutMs } = this.#settings.session;
+    this.#timers.atLatest(this.#dialLimit, this.#timers.clock() + handshakeTimeoutMs);
+    this.#credentials().then(
       (token) => {
         if (current()) this.#dialWith(token, current);
       },
       (error: unknown) => {
         if (current()) {
+          this.#timers.delete(this.#dialLimit);
           this.#failed(
             CloseCode.abnormal,
             `credentials() failed: ${error instanceof Error ? error.message : String(error)}`,
@@ -179,6 +186,13 @@ class Connector implements Connection {
         }
       },
     );
+  }
+
+  /** Called inside a promise so that what it throws becomes a rejection. */
+  #credentials(): Promise<string> {
+    return new Promise((resolve) => {
+      resolve(this.#settings.credentials());
+    });
   }
 
   #dialWith(token: string, current: () => boolean): void {
@@ -208,7 +222,7 @@ class Connector implements Connection {
     try {
       this.#dial = this.#platform.dial(
         this.#url,
-        this.#settings.headers,
+        dialRequest(this.#settings, token),
         events,
         (opened) => {
           dialled();
@@ -227,18 +241,17 @@ class Connector implements Connection {
       // The platform does not take this URL or these headers; it never will.
       const reason = `cannot connect: ${error instanceof Error ? error.message : String(error)}`;
       this.#finish(CloseCode.abnormal, reason, new RpcError(reason, Code.FailedPrecondition));
-      return;
     }
-    const { handshakeTimeoutMs } = this.#settings.session;
-    this.#timers.atLatest(this.#dialLimit, this.#timers.clock() + handshakeTimeoutMs);
   }
 
   #dialTooLong(): void {
+    const dialling = this.#dial !== undefined;
     this.#dial?.abort();
     this.#dial = undefined;
+    const what = dialling ? "no WebSocket" : "credentials() gave nothing";
     this.#failed(
       CloseCode.handshakeTimeout,
-      `no WebSocket within ${this.#settings.session.handshakeTimeoutMs} ms`,
+      `${what} within ${this.#settings.session.handshakeTimeoutMs} ms`,
     );
   }
 
@@ -259,8 +272,14 @@ class Connector implements Connection {
     this.#generation++;
     this.#lastFailure = `${reason === "" ? "the link broke" : reason} (${code}) at ${this.#url}`;
     const after = afterClose(code);
-    if (after === "stop") {
+    const rejected = after === "reauthenticate";
+    if (after === "stop" || (rejected && (this.#unauthenticated || !this.#settings.renewable))) {
       this.#finish(code, reason, stopError(code, reason));
+      return;
+    }
+    if (rejected) this.#unauthenticated = true;
+    if (after === "wait" && this.callsInFlight === 0) {
+      this.#setState("idle");
       return;
     }
     this.#attempts++;
@@ -306,6 +325,7 @@ class Connector implements Connection {
     this.#lostNow = false;
     this.#openedAt = now;
     this.#downSince = -1;
+    this.#unauthenticated = false;
     this.#peer.calls.hold = false;
     this.#setState("open");
     if (opened.resumed) this.#events.emit("resumed", { resent: opened.resent, attempts, downMs });
@@ -317,6 +337,23 @@ class Connector implements Connection {
     this.#goAway = frame;
     this.#peer.calls.hold = true;
     this.#setState("draining");
+  }
+
+  /** The server asks for fresh credentials. Without an answer it closes with 4401, which says what to do next. */
+  #onRefresh({ withinMs }: RefreshFrame): void {
+    if (withinMs === 0 || this.#refreshing) return;
+    this.#refreshing = true;
+    const generation = this.#generation;
+    this.#credentials().then(
+      (token) => {
+        this.#refreshing = false;
+        if (this.#generation === generation) this.#peer.session.refresh(token, 0);
+      },
+      (error: unknown) => {
+        this.#refreshing = false;
+        this.#lastFailure = `credentials() failed: ${error instanceof Error ? error.message : String(error)}`;
+      },
+    );
   }
 
   #onCut(code: number, reason: string, sessionOver: boolean): void {
@@ -357,6 +394,24 @@ class Connector implements Connection {
     this.#state = state;
     this.#events.emit("state", { state, previous });
   }
+}
+
+/** What the upgrade request carries beside its URL. */
+function dialRequest({ headers, credentialsIn }: ConnectSettings, token: string): DialRequest {
+  if (token !== "" && credentialsIn === "header") {
+    return { headers: { ...headers, authorization: `Bearer ${token}` }, subprotocols: [SUBPROTOCOL] };
+  }
+  if (token !== "" && credentialsIn === "subprotocol") {
+    return { headers, subprotocols: [SUBPROTOCOL, BEARER_SUBPROTOCOL + base64url(token)] };
+  }
+  return { headers, subprotocols: [SUBPROTOCOL] };
+}
+
+/** Subprotocols are tokens of HTTP, which have no `=` and no `/` (RFC 6455 section 4.1). */
+function base64url(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  const base64 = btoa(String.fromCharCode(...bytes));
+  return base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 function stopError(code: number, reason: string): RpcError {

@@ -5,7 +5,7 @@ import { type ConnectOptions, checkUrl, resolveConnectOptions } from "./options.
 
 export * from "../index.js";
 export type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
-export type { ConnectOptions, ReconnectOptions } from "./options.js";
+export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js";
 
 /**
  * Opens a connection to a Hawser server, on Node over `ws`. It connects at once and comes back by itself after every
@@ -17,5 +17,9 @@ export type { ConnectOptions, ReconnectOptions } from "./options.js";
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Connection {
   const settings = resolveConnectOptions(options);
-  return openConnection(checkUrl(url), settings, nodePlatform(settings.session.limits.packetBytes));
+  return openConnection(
+    checkUrl(url),
+    settings,
+    nodePlatform(settings.session.limits.packetBytes, settings.tls),
+  );
 }

@@ -3,12 +3,12 @@ import type { Duplex } from "node:stream";
 import WebSocket from "ws";
 import { CloseCode } from "../base/close.js";
 import { pooled } from "../driver/entropy.js";
-import { SUBPROTOCOL } from "../driver/link.js";
 import { wsLink } from "../driver/ws-link.js";
+import type { TlsOptions } from "./options.js";
 import type { Platform } from "./platform.js";
 
 /** The platform of Node: WebSockets of `ws`, packets in uninitialised buffers. */
-export function nodePlatform(maxPacketBytes: number): Platform {
+export function nodePlatform(maxPacketBytes: number, tls: TlsOptions): Platform {
   return {
     clock: () => performance.now(),
     wallClock: Date.now,
@@ -16,10 +16,11 @@ export function nodePlatform(maxPacketBytes: number): Platform {
     randomBytes: pooled((into) => crypto.getRandomValues(into)),
     allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
     defer: (task) => process.nextTick(task),
-    dial(url, headers, events, onOpen, onFailure) {
+    dial(url, { headers, subprotocols }, events, onOpen, onFailure) {
       let settled = false;
       let socket: Duplex | undefined;
-      const ws = new WebSocket(url, SUBPROTOCOL, {
+      const ws = new WebSocket(url, [...subprotocols], {
+        ...tls,
         headers,
         perMessageDeflate: false,
         maxPayload: maxPacketBytes,

@@ -25,13 +25,40 @@ export interface ReconnectOptions {
   readonly maxAttempts?: number;
 }
 
+/** TLS of `wss:` URLs, as in `tls.connect`. Node only; browsers have their own store of certificates. */
+export interface TlsOptions {
+  /** Certificates of authorities to trust instead of the usual ones, in PEM. */
+  readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /** Certificate of this client with its chain, and its key, in PEM, for servers that ask for one. */
+  readonly cert?: string | Uint8Array;
+  readonly key?: string | Uint8Array;
+  readonly passphrase?: string;
+  /** Name that the server's certificate must have. Default: the host of the URL. */
+  readonly servername?: string;
+  /** `false` trusts any certificate: for tests only, since anybody on the way can then read and change everything. */
+  readonly rejectUnauthorized?: boolean;
+}
+
+/** Where the credentials travel. */
+export type CredentialsIn = "hello" | "subprotocol" | "header";
+
 /** Options of `connect`. Those of the session (timers, limits) are given beside them. */
 export interface ConnectOptions extends SessionOptions {
   /**
    * What the server's authentication asks for, a bearer token as a rule; a function is called before every connection
-   * and may return a promise. Sent inside the first packet, not in the URL. Default: none.
+   * and may return a promise. It is called again when the server asks for fresh ones, and once more when the server has
+   * closed with 4401. Sent inside the first packet, not in the URL. Default: none.
    */
   readonly credentials?: string | (() => string | Promise<string>);
+  /**
+   * Where the credentials travel when the link is opened. `"hello"` (the default): in the first packet only. For gateways
+   * that check a bearer token before they let a WebSocket through, also in the upgrade request: `"subprotocol"` offers
+   * `hawser.bearer.` and the token, in base64url, as a subprotocol, which browsers can do; `"header"` sends
+   * `Authorization: Bearer`, which only Node can.
+   */
+  readonly credentialsIn?: CredentialsIn;
+  /** TLS of `wss:` URLs. Node only. */
+  readonly tls?: TlsOptions;
   /** Services that this client serves to the server. */
   readonly routes?: Routes;
   /** For all calls of this client. */
@@ -55,10 +82,25 @@ export interface ConnectOptions extends SessionOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const CREDENTIALS_IN: readonly CredentialsIn[] = ["hello", "subprotocol", "header"];
+
+const TLS_KEYS: readonly (keyof TlsOptions)[] = [
+  "ca",
+  "cert",
+  "key",
+  "passphrase",
+  "servername",
+  "rejectUnauthorized",
+];
+
 /** {@link ConnectOptions}, complete and checked. */
 export interface ConnectSettings {
   readonly session: SessionSettings;
   readonly credentials: () => string | Promise<string>;
+  /** Whether asking for credentials again may give others. */
+  readonly renewable: boolean;
+  readonly credentialsIn: CredentialsIn;
+  readonly tls: TlsOptions;
   readonly routes: RouteTable;
   readonly interceptors: readonly Interceptor[];
   readonly handlerInterceptors: readonly Interceptor[];
@@ -72,6 +114,8 @@ export interface ConnectSettings {
 
 const KEYS = [
   "credentials",
+  "credentialsIn",
+  "tls",
   "routes",
   "interceptors",
   "handlerInterceptors",
@@ -103,6 +147,13 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
       `credentials must be a string or a function that gives one, not ${typeof credentials}`,
     );
   }
+  const { credentialsIn = "hello", tls = {} } = options;
+  if (!CREDENTIALS_IN.includes(credentialsIn)) {
+    throw new RangeError(
+      `credentialsIn must be one of ${CREDENTIALS_IN.join(", ")}, not ${String(credentialsIn)}`,
+    );
+  }
+  checkKeys("connect() tls", tls, TLS_KEYS);
   checkFunction("routes", options.routes);
   checkFunction("onHandlerError", options.onHandlerError);
   const maxAttempts = reconnect.maxAttempts ?? Number.POSITIVE_INFINITY;
@@ -113,6 +164,9 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
   return {
     session: resolveSettings(options),
     credentials: typeof credentials === "function" ? credentials : () => credentials ?? "",
+    renewable: typeof credentials === "function",
+    credentialsIn,
+    tls,
     routes,
     retry: resolveRetryOptions(options.retry),
     interceptors: options.interceptors ?? [],

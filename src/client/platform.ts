@@ -15,6 +15,14 @@ export interface Dial {
   abort(): void;
 }
 
+/** What the upgrade request carries. */
+export interface DialRequest {
+  /** Headers; platforms that do not let anybody set any leave them out. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** WebSocket subprotocols, the one that is spoken first. */
+  readonly subprotocols: readonly string[];
+}
+
 /** What differs between Node and browsers. */
 export interface Platform {
   readonly clock: Clock;
@@ -32,7 +40,7 @@ export interface Platform {
   /** Opens a link; calls `onOpen` or `onFailure`, once and not before it has returned. */
   dial(
     url: string,
-    headers: Readonly<Record<string, string>>,
+    request: DialRequest,
     events: LinkEvents,
     onOpen: (link: Link) => void,
     onFailure: (failure: DialFailure) => void,

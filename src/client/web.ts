@@ -1,6 +1,6 @@
 import { CloseCode } from "../base/close.js";
 import { pooled } from "../driver/entropy.js";
-import { closeReason, type Link, type LinkEvents, SUBPROTOCOL } from "../driver/link.js";
+import { closeReason, type Link, type LinkEvents } from "../driver/link.js";
 import type { EncodedPacket } from "../wire/encode.js";
 import type { Platform } from "./platform.js";
 
@@ -21,10 +21,10 @@ export function webPlatform(): Platform {
     allocate: (bytes) => new Uint8Array(bytes),
     // Two turns of the microtask queue: calls that answers have just set off get into the same packet.
     defer: (task) => queueMicrotask(() => queueMicrotask(task)),
-    dial(url, _headers, events, onOpen, onFailure) {
+    dial(url, { subprotocols }, events, onOpen, onFailure) {
       let link: Link | undefined;
       let aborted = false;
-      const ws = new WebSocket(url, SUBPROTOCOL);
+      const ws = new WebSocket(url, [...subprotocols]);
       ws.binaryType = "arraybuffer";
       ws.onopen = () => {
         if (aborted) return;

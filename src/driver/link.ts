@@ -3,6 +3,9 @@ import type { EncodedPacket } from "../wire/encode.js";
 /** WebSocket subprotocol that Hawser speaks. */
 export const SUBPROTOCOL = "hawser.v1";
 
+/** Begins the subprotocol that carries a bearer token, in base64url, in an upgrade request; never the one that is spoken. */
+export const BEARER_SUBPROTOCOL = "hawser.bearer.";
+
 /** What a link tells its owner. */
 export interface LinkEvents {
   /** A binary message. The bytes belong to the receiver. */

@@ -97,6 +97,10 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   readonly #singleRequest: boolean;
   /** The handler has the call, or a guard that lets it wait for one. */
   #begun = false;
+  /** The handler is at work. */
+  #busy = false;
+  /** It still is, though the call is over. */
+  #lingers = false;
   /** The request, while a guard decides what becomes of it. */
   #message: AnyMessage | undefined;
   #admission: Admission | undefined;
@@ -105,7 +109,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   #pump: Pump | undefined;
 
   constructor(frame: OpenFrame, route: Route, calls: Calls, init: AnswererInit) {
-    super(calls.limits.creditBytes, calls.limits.messageBytes);
+    super(calls);
     this.requestHeaders = frame.headers;
     this.key = frame.idempotencyKey;
     this.resumeToken = frame.resumeToken;
@@ -241,6 +245,10 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   /** Nobody waits for an answer any more. */
   #leave(): void {
     this.#calls.remove(this);
+    if (this.#busy && !this.#lingers) {
+      this.#lingers = true;
+      this.#calls.lingers(1);
+    }
     this.finished = true;
     this.receiver.drop();
     this.#message = undefined;
@@ -257,8 +265,8 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     try {
       const result: unknown = handler(input, this.#context);
       if (answersOnce(method)) {
-        if (result instanceof Promise) result.then(this.#onMessage, this.#onError);
-        else if (isThenable(result)) Promise.resolve(result).then(this.#onMessage, this.#onError);
+        if (result instanceof Promise) this.#await(result);
+        else if (isThenable(result)) this.#await(Promise.resolve(result));
         else this.#answer(result as AnyInit);
       } else this.#stream(result as AsyncIterable<AnyInit>);
     } catch (error) {
@@ -266,8 +274,27 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     }
   }
 
-  readonly #onMessage = (message: unknown): void => this.#answer(message as AnyInit);
-  readonly #onError = (error: unknown): void => this.#fail(error);
+  #await(result: Promise<unknown>): void {
+    this.#busy = true;
+    result.then(this.#onMessage, this.#onError);
+  }
+
+  readonly #onMessage = (message: unknown): void => {
+    this.#settled();
+    this.#answer(message as AnyInit);
+  };
+  readonly #onError = (error: unknown): void => {
+    this.#settled();
+    this.#fail(error);
+  };
+
+  /** The handler has come to its end, whatever became of its call. */
+  #settled(): void {
+    this.#busy = false;
+    if (!this.#lingers) return;
+    this.#lingers = false;
+    this.#calls.lingers(-1);
+  }
 
   /** Interceptors see requests and responses as on a client, and the handler is the innermost function. */
   #beginIntercepted(message: AnyMessage | undefined): void {
@@ -303,6 +330,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
             stream: true,
             message: message === undefined ? this.#requests() : created(method, [message], "input"),
           };
+    this.#busy = true;
     applyInterceptors(
       innermost,
       this.#init.interceptors,
@@ -311,11 +339,11 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
         copyInto(context.responseHeader, response.header);
         if (!response.stream) {
           copyInto(context.responseTrailer, response.trailer);
-          this.#answer(response.message);
+          this.#onMessage(response.message);
         } else if (once) {
           const single = await first(response.message);
           copyInto(context.responseTrailer, response.trailer);
-          this.#answer(single);
+          this.#onMessage(single);
         } else this.#stream(response.message, () => copyInto(context.responseTrailer, response.trailer));
       })
       .catch(this.#onError);
@@ -353,7 +381,9 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     this.#pump = pumpMessages(this, this.#calls, this.#route.method.output, iterable, Code.Internal, () => {
       this.sender.headers = toWireHeaders(context.touchedHeader);
     });
+    this.#busy = true;
     this.#pump.done.then(() => {
+      this.#settled();
       if (this.finished) return;
       atEnd?.();
       this.#end(endFrame(this.sender.id, undefined, undefined, context.touchedTrailer, "answered"));

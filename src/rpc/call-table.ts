@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import type { Code } from "../base/code.js";
-import type { RpcError } from "../base/error.js";
+import type { ErrorDetail, RpcError } from "../base/error.js";
 import type { CallFrame, EndFrame, Header, OpenFrame, WireLimits } from "../wire/frame.js";
 import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
@@ -51,6 +51,7 @@ export interface EndRefusal {
   readonly refused: true;
   readonly code: Code;
   readonly message: string;
+  readonly details?: readonly ErrorDetail[];
 }
 
 /** Settings of {@link Calls}. */
@@ -65,6 +66,10 @@ export interface CallsInit {
   readonly maxWaitMs: number;
   /** Longest time that messages wait for room in an outbox that is full, in milliseconds. */
   readonly outboxWaitMs: number;
+  /** Messages that may wait for their readers, in and out, in bytes. */
+  readonly maxHeldBytes?: number | undefined;
+  /** Asked before a call of the other side is begun: why it is turned away, if it is. */
+  readonly admit?: (() => EndRefusal | undefined) | undefined;
   readonly answerer: Answerer;
   /** What is known about why there is no connection, for error messages. */
   readonly whyNotOpen: () => string;

@@ -1,18 +1,28 @@
 import type { HeapItem } from "../base/heap.js";
+import type { WireLimits } from "../wire/frame.js";
+import type { Held } from "./held.js";
 import { Receiver } from "./receiver.js";
 import { Sender } from "./sender.js";
+
+/** What a call needs of the table it stands in. */
+export interface CallTable {
+  /** What this side is ready to receive. */
+  readonly limits: WireLimits;
+  readonly held: Held;
+}
 
 /** One call, on either side. Both halves, and one place in the table and in the heap of deadlines. */
 export abstract class Call implements HeapItem {
   dueAt: number = Number.POSITIVE_INFINITY;
   heapIndex = -1;
-  readonly sender: Sender = new Sender();
+  readonly sender: Sender;
   readonly receiver: Receiver;
   /** The call has its outcome. */
   finished = false;
 
-  constructor(window: number, messageBytes: number) {
-    this.receiver = new Receiver(window, messageBytes);
+  constructor({ limits, held }: CallTable) {
+    this.sender = new Sender(held);
+    this.receiver = new Receiver(limits.creditBytes, limits.messageBytes, held);
   }
 
   /** The deadline, or the longest wait for a connection, has come. */

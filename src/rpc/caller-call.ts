@@ -53,8 +53,7 @@ export class CallerCall extends Call implements CallingCall {
   #onAbort: (() => void) | undefined;
 
   constructor(calls: Calls, plan: CallPlan) {
-    const { limits } = calls;
-    super(limits.creditBytes, limits.messageBytes);
+    super(calls);
     this.#calls = calls;
     this.#plan = plan;
     const { headers, previousAttempts } = plan;

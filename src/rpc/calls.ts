@@ -1,12 +1,13 @@
 import type { Clock } from "../base/clock.js";
 import { Code } from "../base/code.js";
-import { RpcError } from "../base/error.js";
+import { type ErrorDetail, type Executed, RpcError } from "../base/error.js";
 import { DeadlineHeap } from "../base/heap.js";
 import { violation } from "../session/violation.js";
 import type { CallFrame, DataFrame, EndFrame, OpenFrame, WireLimits } from "../wire/frame.js";
 import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
 import type { Call } from "./call.js";
 import type { AnsweringCall, CallingCall, CallSession, CallsInit } from "./call-table.js";
+import type { Held } from "./held.js";
 import { tooLarge, tooMuchMetadata } from "./limit-errors.js";
 import { headerBytes } from "./metadata.js";
 import { IncomingMethods, OutgoingMethods } from "./method-numbers.js";
@@ -34,6 +35,10 @@ export class Calls implements Opener {
   #peerOpen = 0;
   #opening: CallingCall | undefined;
   #hold = false;
+  /** Handlers that run though their calls are over. */
+  #lingering = 0;
+  /** Messages that wait for their readers, on either side. */
+  readonly held: Held = { bytes: 0, messages: 0 };
   #starvedAt: number = Number.NEGATIVE_INFINITY;
   #closed: RpcError | undefined;
 
@@ -60,6 +65,11 @@ export class Calls implements Opener {
   /** Calls of both directions that have no outcome yet. */
   get size(): number {
     return this.#open.size + this.#unopened.size;
+  }
+
+  /** Calls of both directions so far. */
+  get opened(): number {
+    return this.#nextId + this.#lastPeerId;
   }
 
   /** While true, no new calls are opened: the link is about to go away. */
@@ -210,6 +220,7 @@ export class Calls implements Opener {
       );
       return undefined;
     }
+    if (this.#heldIsFull(payload)) throw this.#tooMuchHeld(sender.id === UNOPENED ? "no" : "unknown");
     return new Promise((resolve) => {
       sender.wait(payload, end, resolve, resumeToken);
       if (sender.openInfo === undefined) this.#takeTurn(call);
@@ -219,6 +230,12 @@ export class Calls implements Opener {
   /** Answers a call with its outcome, behind all of its messages that wait. */
   sendEnd(call: Call, frame: EndFrame): void {
     const length = frame.payload === undefined ? 0 : frame.payload.length;
+    const goesNow = length <= CHUNK_BYTES && !call.sender.hasWaiting && this.#session.writable;
+    if (!goesNow && this.#heldIsFull(frame.payload)) {
+      // The answer does not fit any more; that it does not, does.
+      const { code, rawMessage } = this.#tooMuchHeld("yes");
+      return this.sendEnd(call, { ...frame, code, message: rawMessage, payload: undefined });
+    }
     if (length > CHUNK_BYTES) {
       // The payload goes ahead in pieces, on credit.
       call.sender.headers = frame.headers;
@@ -275,12 +292,32 @@ export class Calls implements Opener {
     if (this.#session.fullSince !== Number.POSITIVE_INFINITY) this.#init.onDeadline();
   }
 
+  /** A handler goes on though its call is over. Until it has ended, it takes the place of a call: cancelling gives no new one. */
+  lingers(handlers: 1 | -1): void {
+    this.#lingering += handlers;
+  }
+
+  #heldIsFull(payload: Uint8Array | undefined): boolean {
+    // One message always has room, whatever its size: that has a limit of its own.
+    const { bytes } = this.held;
+    return (
+      payload !== undefined &&
+      bytes > 0 &&
+      bytes + payload.length > (this.#init.maxHeldBytes ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  #tooMuchHeld(executed: Executed): RpcError {
+    return new RpcError(this.#heldMessage, Code.ResourceExhausted, { executed });
+  }
+
+  get #heldMessage(): string {
+    return `messages of ${this.held.bytes} bytes wait for their readers already (maxHeldBytes)`;
+  }
+
   /** What the messages that wait take, on their way in and out, in bytes. */
   get heldBytes(): number {
-    let bytes = 0;
-    for (const { sender, receiver } of this.#open.values()) bytes += sender.waitingBytes + receiver.heldBytes;
-    for (const { sender } of this.#unopened) bytes += sender.waitingBytes;
-    return bytes;
+    return this.held.bytes;
   }
 
   // ---- the session's side ------------------------------------------------------------------------------------
@@ -417,13 +454,18 @@ export class Calls implements Opener {
     this.#lastPeerId = id;
     const name = this.#incoming.name(frame.method, frame.name);
     const { limits, answerer } = this.#init;
-    if (this.#peerOpen >= limits.calls) {
+    if (this.#peerOpen + this.#lingering >= limits.calls) {
+      const lingering =
+        this.#lingering === 0 ? "" : `, or their handlers still run after they were cancelled`;
       return this.#refuse(
         id,
         Code.ResourceExhausted,
-        `${this.#peerOpen} calls are open already (limits.calls)`,
+        `${this.#peerOpen + this.#lingering} calls are open already${lingering} (limits.calls)`,
       );
     }
+    const refusal = this.#init.admit?.();
+    if (refusal !== undefined) return this.#refuse(id, refusal.code, refusal.message, true, refusal.details);
+    if (this.#heldIsFull(frame.payload)) return this.#refuse(id, Code.ResourceExhausted, this.#heldMessage);
     if (frame.headers !== undefined && headerBytes(frame.headers) > limits.headerBytes) {
       return this.#refuse(
         id,
@@ -459,6 +501,9 @@ export class Calls implements Opener {
   #onData(call: Call, frame: DataFrame): void {
     const { receiver } = call;
     if (receiver.ended) throw violation(`data for call ${frame.call} after its end`);
+    if (this.#heldIsFull(frame.payload)) {
+      return this.#tooLarge(call, frame.call, new RpcError(this.#heldMessage, Code.ResourceExhausted));
+    }
     if (frame.headers !== undefined && this.#isOwn(frame.call)) (call as CallingCall).answered(frame.headers);
     if (frame.payload !== undefined) {
       // Tokens are for callers; one that a caller sends is not kept.
@@ -506,14 +551,14 @@ export class Calls implements Opener {
   }
 
   /** @param refused no handler has seen the call; otherwise one is at work. */
-  #refuse(call: number, code: Code, message: string, refused = true): void {
+  #refuse(call: number, code: Code, message: string, refused = true, details?: readonly ErrorDetail[]): void {
     this.#session.send(
       {
         kind: "end",
         call,
         code,
         message,
-        details: undefined,
+        details,
         headers: undefined,
         trailers: undefined,
         refused,

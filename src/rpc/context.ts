@@ -15,8 +15,13 @@ export interface SessionInfo {
 
 /** What `authenticate` found out about a client. */
 export interface Identity {
-  /** Who it is. Resuming a session demands the same. */
+  /** Who it is. Resuming a session, and refreshing its credentials, demand the same. */
   readonly id: string;
+  /**
+   * When what was shown is no longer good, in milliseconds since the epoch, as `exp * 1000` of a JWT. The client is asked
+   * for new credentials ahead of it; without good ones its link is closed with 4401. Default: never.
+   */
+  readonly expiresAt?: number | undefined;
   /** Whatever else handlers want to know. Stays in this process. */
   readonly claims?: unknown;
 }

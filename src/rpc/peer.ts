@@ -2,13 +2,14 @@ import type { Clock } from "../base/clock.js";
 import { CloseCode } from "../base/close.js";
 import type { Code } from "../base/code.js";
 import { hex } from "../base/hex.js";
-import type { SessionHost, SessionOpened } from "../session/host.js";
+import type { OutboxBudget, SessionHost, SessionOpened } from "../session/host.js";
 import { Session } from "../session/session.js";
 import type { SessionSettings } from "../session/settings.js";
 import type { EncodedPacket, PacketEncoder } from "../wire/encode.js";
 import { WireError } from "../wire/error.js";
-import type { CallFrame, GoAwayFrame, HelloFrame } from "../wire/frame.js";
+import type { CallFrame, GoAwayFrame, HelloFrame, RefreshFrame } from "../wire/frame.js";
 import { createAnswerer, type HandlerErrorLog } from "./answer.js";
+import type { EndRefusal } from "./call-table.js";
 import { Calls } from "./calls.js";
 import type { Identity, SessionInfo } from "./context.js";
 import type { CallGuard } from "./guard.js";
@@ -22,6 +23,8 @@ export interface PeerEvents {
   /** The session is gone, and all calls that were opened in it have failed. */
   onLost(): void;
   onGoAway(frame: GoAwayFrame): void;
+  /** Server: new credentials came. Client: they are asked for. */
+  onRefresh(frame: RefreshFrame): void;
   /** The link must be closed. `sessionOver`: a rule was broken, the session must not be resumed. */
   onCut(code: number, reason: string, sessionOver: boolean): void;
   /** {@link Peer.transmit} has something: at once when `full`, else at the end of this turn. */
@@ -46,6 +49,11 @@ export interface PeerInit {
   readonly guard: CallGuard | undefined;
   readonly maxWaitingCalls: number;
   readonly maxWaitMs: number;
+  /** Messages that may wait for their readers, in and out, in bytes. Default: no limit but those of each call. */
+  readonly maxHeldBytes?: number;
+  /** Asked before a call of the other side is begun: why it is turned away, if it is. */
+  readonly admit?: (() => EndRefusal | undefined) | undefined;
+  readonly outboxBudget?: OutboxBudget | undefined;
   readonly whyNotOpen: () => string;
   readonly events: PeerEvents;
   readonly agent?: string;
@@ -65,18 +73,19 @@ export class Peer implements SessionHost {
   readonly transport: Transport;
   readonly session: Session;
   readonly calls: Calls;
-  readonly identity: Identity | undefined;
   readonly #events: PeerEvents;
+  #identity: Identity | undefined;
   #info: SessionInfo | undefined;
 
   constructor(init: PeerInit) {
     this.#events = init.events;
-    this.identity = init.identity;
+    this.#identity = init.identity;
     this.session = new Session({
       role: init.role,
       settings: init.settings,
       host: this,
       encoder: init.encoder,
+      outboxBudget: init.outboxBudget,
       ...(init.id === undefined ? {} : { id: init.id }),
       ...(init.epoch === undefined ? {} : { epoch: init.epoch }),
       ...(init.graceMs === undefined ? {} : { graceMs: init.graceMs }),
@@ -98,6 +107,8 @@ export class Peer implements SessionHost {
         maxWaitingCalls: init.maxWaitingCalls,
         maxWaitMs: init.maxWaitMs,
         outboxWaitMs: init.settings.outboxWaitMs,
+        maxHeldBytes: init.maxHeldBytes,
+        admit: init.admit,
         answerer,
         whyNotOpen: init.whyNotOpen,
         onDeadline: () => this.#events.onDeadline(),
@@ -109,8 +120,19 @@ export class Peer implements SessionHost {
 
   /** The session as handlers see it. */
   get info(): SessionInfo {
-    this.#info ??= { id: hex(this.session.id), identity: this.identity };
+    this.#info ??= { id: hex(this.session.id), identity: this.#identity };
     return this.#info;
+  }
+
+  /** Who is at the other end, as far as is known. */
+  get identity(): Identity | undefined {
+    return this.#identity;
+  }
+
+  /** Calls that come from now on see this identity. */
+  set identity(identity: Identity | undefined) {
+    this.#identity = identity;
+    this.#info = undefined;
   }
 
   // ---- for the driver ----------------------------------------------------------------------------------------
@@ -184,6 +206,10 @@ export class Peer implements SessionHost {
 
   onGoAway(frame: GoAwayFrame): void {
     this.#events.onGoAway(frame);
+  }
+
+  onRefresh(frame: RefreshFrame): void {
+    this.#events.onRefresh(frame);
   }
 
   onCut(code: number, reason: string): void {

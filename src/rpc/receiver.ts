@@ -1,4 +1,5 @@
 import { PAYLOAD_COST } from "../wire/limits.js";
+import { HELD_OVERHEAD, type Held, toHold } from "./held.js";
 import { tokenCost } from "./token-cost.js";
 
 /** What a {@link Receiver} found wrong with a frame. */
@@ -14,6 +15,9 @@ export class Receiver {
   ended = false;
   readonly #window: number;
   readonly #messageBytes: number;
+  readonly #held: Held;
+  #heldBytes = 0;
+  #heldMessages = 0;
   /** Token of the message that was consumed last; `""` when it carried none. */
   resumeToken = "";
   /** Tokens of the messages that wait, by their number; there once a token has come. */
@@ -31,7 +35,8 @@ export class Receiver {
   #piecesBytes = 0;
   #size = 0;
 
-  constructor(window: number, messageBytes: number) {
+  constructor(window: number, messageBytes: number, held: Held) {
+    this.#held = held;
     this.#window = window;
     this.#messageBytes = messageBytes;
     this.#credit = window;
@@ -40,15 +45,6 @@ export class Receiver {
   /** Complete messages that wait for the reader. */
   get length(): number {
     return this.#queue === undefined ? 0 : this.#queue.length - this.#head;
-  }
-
-  /** Bytes of the messages that wait for the reader. */
-  get heldBytes(): number {
-    let bytes = this.#piecesBytes;
-    if (this.#tokens !== undefined) for (const token of this.#tokens.values()) bytes += token.length;
-    if (this.#queue !== undefined)
-      for (let i = this.#head; i < this.#queue.length; i++) bytes += (this.#queue[i] as Uint8Array).length;
-    return bytes;
   }
 
   /** Messages that the reader has consumed. */
@@ -83,8 +79,9 @@ export class Receiver {
     } else if (size !== 0) {
       return "violation";
     }
-    this.#pieces.push(payload);
+    this.#pieces.push(toHold(payload, this.#held, true));
     this.#piecesBytes += length;
+    this.#hold(length + HELD_OVERHEAD, 1);
     if (this.#piecesBytes > this.#size) return "violation";
     if (this.#piecesBytes < this.#size) {
       // The reader cannot consume what is not complete: give it back now. `size` bounds what this can amount to.
@@ -93,6 +90,7 @@ export class Receiver {
     }
     const whole = concatenate(this.#pieces, this.#size);
     this.#piecesBytes = 0;
+    this.#hold(-this.#size - this.#pieces.length * HELD_OVERHEAD, -this.#pieces.length);
     // What the earlier pieces cost was given back; the reader gives back the cost of the whole.
     this.#consumed -= this.#size - length;
     this.#pieces = undefined;
@@ -115,6 +113,7 @@ export class Receiver {
       this.#head = 0;
     }
     this.#consumed += message.length + PAYLOAD_COST;
+    this.#hold(-message.length - HELD_OVERHEAD, -1);
     this.#shifted++;
     if (this.#tokens !== undefined) this.#takeToken();
     return message;
@@ -136,10 +135,19 @@ export class Receiver {
     this.#pieces = undefined;
     this.#piecesBytes = 0;
     this.#tokens = undefined;
+    this.#hold(-this.#heldBytes, -this.#heldMessages);
+  }
+
+  #hold(bytes: number, messages: number): void {
+    this.#heldBytes += bytes;
+    this.#heldMessages += messages;
+    this.#held.bytes += bytes;
+    this.#held.messages += messages;
   }
 
   #takeToken(): void {
     this.resumeToken = this.#tokens?.get(this.#shifted) ?? "";
+    this.#hold(-this.resumeToken.length, 0);
     this.#consumed += tokenCost(this.resumeToken);
     this.#tokens?.delete(this.#shifted);
   }
@@ -149,9 +157,12 @@ export class Receiver {
     if (resumeToken !== "") {
       this.#tokens ??= new Map();
       this.#tokens.set(this.#received, resumeToken);
+      this.#hold(resumeToken.length, 0);
     }
-    if (this.#queue === undefined) this.#queue = [message];
-    else this.#queue.push(message);
+    this.#hold(message.length + HELD_OVERHEAD, 1);
+    const kept = toHold(message, this.#held, false);
+    if (this.#queue === undefined) this.#queue = [kept];
+    else this.#queue.push(kept);
   }
 }
 

@@ -65,9 +65,10 @@ export type RouteTable = ReadonlyMap<string, Route>;
 /**
  * Collects routes.
  *
+ * @param own Services of this package itself, which the user's take the place of.
  * @throws what the routes function throws.
  */
-export function collectRoutes(routes: Routes | undefined): RouteTable {
+export function collectRoutes(routes: Routes | undefined, own?: Routes): RouteTable {
   const table = new Map<string, Route>();
   const served = new Set<string>();
   const router: Router = {
@@ -89,5 +90,10 @@ export function collectRoutes(routes: Routes | undefined): RouteTable {
     },
   };
   routes?.(router);
+  own?.({
+    service(service, implementation) {
+      return served.has(service.typeName) ? this : router.service(service, implementation);
+    },
+  });
   return table;
 }

@@ -1,5 +1,6 @@
 import type { CallFrame, EndFrame, Header, OpenFrame } from "../wire/frame.js";
 import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
+import type { Held } from "./held.js";
 import { tokenCost } from "./token-cost.js";
 
 /** A message is not cut into pieces smaller than this just because there is little credit left. */
@@ -43,9 +44,14 @@ export class Sender {
   openInfo: OpenInfo | undefined;
   /** Answering side: headers that go with the first frame. */
   headers: readonly Header[] | undefined;
+  readonly #held: Held;
   #waiting: Waiting[] | undefined;
   #final: EndFrame | undefined;
   #ended = false;
+
+  constructor(held: Held) {
+    this.#held = held;
+  }
 
   /** Whether something waits to be sent. */
   get hasWaiting(): boolean {
@@ -54,14 +60,6 @@ export class Sender {
       this.#final !== undefined ||
       this.openInfo !== undefined
     );
-  }
-
-  /** Bytes of the messages that wait. */
-  get waitingBytes(): number {
-    let bytes = 0;
-    if (this.#waiting !== undefined)
-      for (const { payload, offset } of this.#waiting) bytes += (payload?.length ?? 0) - offset;
-    return bytes;
   }
 
   /** Whether a message waits, for credit or for room. */
@@ -97,6 +95,7 @@ export class Sender {
     if (end) this.#ended = true;
     this.#waiting ??= [];
     this.#waiting.push({ payload, offset: 0, end, resumeToken, done });
+    if (payload !== undefined) this.#held.bytes += payload.length;
   }
 
   /** Marks the sending half as ended without a frame that waits. */
@@ -116,7 +115,11 @@ export class Sender {
     this.#waiting = undefined;
     this.#final = undefined;
     this.openInfo = undefined;
-    if (waiting !== undefined) for (const item of waiting) item.done?.();
+    if (waiting === undefined) return;
+    for (const { payload, done } of waiting) {
+      if (payload !== undefined) this.#held.bytes -= payload.length;
+      done?.();
+    }
   }
 
   /** The next frame, or `undefined` when nothing waits or there is too little credit. */
@@ -179,6 +182,7 @@ export class Sender {
 
   #sent(item: Waiting): void {
     this.#waiting?.shift();
+    if (item.payload !== undefined) this.#held.bytes -= item.payload.length;
     item.done?.();
   }
 

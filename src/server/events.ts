@@ -1,7 +1,7 @@
 import type { ServerSession } from "./session.js";
 
 /** Which limit a session without a link went over. */
-export type EvictionLimit = "graceMs" | "maxDetachedSessions" | "maxDetachedBytes";
+export type EvictionLimit = "graceMs" | "maxDetachedSessions" | "maxDetachedBytes" | "maxSessionsPerIdentity";
 
 /** Events of a `Server`, and what their listeners get. */
 export interface ServerEvents {

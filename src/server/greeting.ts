@@ -1,6 +1,4 @@
 import { CloseCode } from "../base/close.js";
-import { Code } from "../base/code.js";
-import { RpcError } from "../base/error.js";
 import type { Link, LinkEvents } from "../driver/link.js";
 import type { TimerItem } from "../driver/timers.js";
 import type { Identity } from "../rpc/context.js";
@@ -8,15 +6,22 @@ import { PROTOCOL_VERSION } from "../session/session.js";
 import { decodePacket } from "../wire/decode.js";
 import { WireError } from "../wire/error.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
-import type { AuthRequest } from "./options.js";
+import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
 import type { LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 
 /** A Hello, credentials and all, is not larger than this. */
 const MAX_HELLO_BYTES = 32 * 1024;
 
-/** What is known of the request that a link came from. */
-export type GreetingRequest = Omit<AuthRequest, "credentials">;
+/** What a {@link Greeting} may know or do beside its link. */
+export interface GreetingOptions {
+  /** Who the client is, where the upgrade request has said so already. */
+  readonly identity?: Identity | undefined;
+  /** The client is authenticated. */
+  readonly onWelcome?: () => void;
+  /** The link is gone. */
+  readonly onGone?: () => void;
+}
 
 /** A link that has come in: awaits its Hello, authenticates, and hands it to its session. */
 export class Greeting implements TimerItem {
@@ -25,16 +30,23 @@ export class Greeting implements TimerItem {
   /** Settles when the link is gone, whatever became of it. */
   readonly closed: Promise<void>;
   readonly #sessions: Sessions;
-  readonly #request: GreetingRequest;
+  readonly #info: UpgradeInfo;
+  readonly #options: GreetingOptions;
   readonly #link: Link;
   #session: LiveSession | undefined;
   #greeted = false;
   #gone = false;
 
   /** @param open makes the link; it must not call the events before it has returned. */
-  constructor(sessions: Sessions, open: (events: LinkEvents) => Link, request: GreetingRequest) {
+  constructor(
+    sessions: Sessions,
+    open: (events: LinkEvents) => Link,
+    info: UpgradeInfo,
+    options: GreetingOptions = {},
+  ) {
     this.#sessions = sessions;
-    this.#request = request;
+    this.#info = info;
+    this.#options = options;
     let closed: () => void = () => undefined;
     this.closed = new Promise((resolve) => {
       closed = resolve;
@@ -52,6 +64,7 @@ export class Greeting implements TimerItem {
         this.#gone = true;
         timers.delete(this);
         this.#session?.linkClosed(this.#link, code, reason);
+        options.onGone?.();
         closed();
       },
     });
@@ -90,38 +103,23 @@ export class Greeting implements TimerItem {
       (identity) => {
         if (this.#gone) return;
         this.#sessions.timers.delete(this);
-        this.#session = this.#sessions.enter(hello, identity, this.#link);
-        if (this.#session === undefined) {
-          this.#reject(CloseCode.replaced, "the session has gone on over a later link already");
-        }
+        this.#options.onWelcome?.();
+        const entered = this.#sessions.enter(hello, identity, this.#link, this.#info);
+        if ("refused" in entered) this.#reject(entered.refused, entered.reason);
+        else this.#session = entered;
       },
-      (error: unknown) => this.#refuse(error),
+      (error: unknown) => {
+        const { closeCode, reason } = refusalOf(error, this.#sessions.settings);
+        this.#reject(closeCode, reason);
+      },
     );
   }
 
   async #authenticate(hello: HelloFrame): Promise<Identity | undefined> {
-    const { authenticate } = this.#sessions.settings;
-    if (authenticate === undefined) return undefined;
-    const identity: unknown = await authenticate({ credentials: hello.credentials, ...this.#request });
-    if (!isIdentity(identity))
-      throw new TypeError("authenticate() must return an identity with an id that is a string, or throw");
-    return identity;
-  }
-
-  #refuse(error: unknown): void {
-    if (error instanceof RpcError && error.code === Code.Unauthenticated) {
-      this.#reject(CloseCode.unauthenticated, error.rawMessage || "unauthenticated");
-    } else if (error instanceof RpcError && error.code === Code.PermissionDenied) {
-      this.#reject(CloseCode.permissionDenied, error.rawMessage || "permission denied");
-    } else if (
-      error instanceof RpcError &&
-      (error.code === Code.Unavailable || error.code === Code.ResourceExhausted)
-    ) {
-      this.#reject(CloseCode.tryLater, error.rawMessage || "try later");
-    } else {
-      this.#sessions.settings.logger.error("hawser: authenticate() failed:", error);
-      this.#reject(CloseCode.internal, "authentication failed inside the server");
-    }
+    const { identity } = this.#options;
+    if (identity !== undefined) return identity;
+    const { settings, wallClock } = this.#sessions;
+    return authenticate(settings, wallClock(), this.#info, hello.credentials, "connect");
   }
 
   #reject(code: number, reason: string): void {
@@ -130,10 +128,6 @@ export class Greeting implements TimerItem {
     this.#sessions.timers.delete(this);
     this.#link.close(code, reason);
   }
-}
-
-function isIdentity(value: unknown): value is Identity {
-  return typeof value === "object" && value !== null && typeof (value as { id?: unknown }).id === "string";
 }
 
 function readHello(bytes: Uint8Array): HelloFrame {

@@ -11,8 +11,10 @@ export {
   sqliteIdempotencyStore,
 } from "../idempotency/sqlite.js";
 export * from "../index.js";
+export type { AuthRequest } from "./authentication.js";
 export type { EvictionLimit, ServerEvents } from "./events.js";
-export type { AuthRequest, Logger, ServerOptions } from "./options.js";
+export type { LimitOptions } from "./limits.js";
+export type { Logger, ServerOptions } from "./options.js";
 export {
   createServer,
   type DrainOptions,

@@ -10,17 +10,9 @@ import {
   type SessionOptions,
   type SessionSettings,
 } from "../session/settings.js";
-
-/** What `authenticate` gets to see. */
-export interface AuthRequest {
-  /** What the client's `credentials` gave; `""` when it gave nothing. */
-  readonly credentials: string;
-  /** HTTP headers of the upgrade request, lower-case names. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Path and query of the upgrade request. */
-  readonly url: string;
-  readonly remoteAddress: string | undefined;
-}
+import type { AuthRequest } from "./authentication.js";
+import { LIMIT_KEYS, type LimitOptions, type LimitSettings, resolveLimits } from "./limits.js";
+import { createSourceCheck } from "./origin.js";
 
 /** Where the server reports what is no call's own matter. `console` is one. */
 export interface Logger {
@@ -29,7 +21,7 @@ export interface Logger {
 }
 
 /** Options of `createServer`. Those of the session (timers, limits) are given beside them. */
-export interface ServerOptions extends SessionOptions {
+export interface ServerOptions extends SessionOptions, LimitOptions {
   /** The services. */
   readonly routes: Routes;
   /** For all calls that the server answers. */
@@ -38,9 +30,39 @@ export interface ServerOptions extends SessionOptions {
   readonly callInterceptors?: readonly Interceptor[];
   /**
    * Finds out who a client is, at every connection, resumed or not. Throw an `RpcError` with UNAUTHENTICATED or
-   * PERMISSION_DENIED to turn it away. Default: everybody is let in without an identity.
+   * PERMISSION_DENIED to turn it away, with UNAVAILABLE when it cannot be found out now. Until it has passed, a client has
+   * `handshakeTimeoutMs` and may send 36 KiB. Default: everybody is let in without an identity.
    */
   readonly authenticate?: (request: AuthRequest) => Identity | Promise<Identity>;
+  /**
+   * `"hello"` (the default): asked when the first packet is there, so that credentials may come in it and a browser learns why
+   * it was turned away. `"upgrade"`: asked before the WebSocket is opened, with cookies, headers and bearer token only; who is
+   * turned away gets HTTP 401 or 403, which browsers do not show to pages.
+   */
+  readonly authenticateAt?: "hello" | "upgrade";
+  /**
+   * Name of a query parameter that may carry a bearer token, such as `"access_token"`. Default: none, because URLs are written
+   * into logs of servers and proxies, and stay in histories: give out tokens for it that are good for seconds and once.
+   */
+  readonly queryToken?: string;
+  /** How long before `Identity.expiresAt` a client is asked for fresh credentials, in milliseconds. Default 30,000. */
+  readonly refreshBeforeMs?: number;
+  /**
+   * Pages that may connect, by their origins: `"https://app.example.com"`, `"https://*.example.com"`; `"*"` for all. Default:
+   * those of the same host and port. Requests without an `Origin` do not come from pages, and are let in.
+   */
+  readonly allowedOrigins?: "*" | readonly string[];
+  /**
+   * Hosts that requests may name: `"example.com"`, `"*.example.com"`; `"*"` for any. Default: any, but connections from this
+   * machine itself, without a proxy's headers, must name it by `localhost` or an address: a page whose name leads to
+   * 127.0.0.1 could read everything otherwise (DNS rebinding).
+   */
+  readonly allowedHosts?: "*" | readonly string[];
+  /**
+   * Proxies in front of the server that add to `X-Forwarded-For`; the address that the farthest of them has seen counts as the
+   * client's. Default 0: the header is not believed.
+   */
+  readonly trustedProxies?: number;
   /**
    * Where handlers keep what has run under an idempotency key: `memoryIdempotencyStore()`, `sqliteIdempotencyStore()`.
    * Without it, calls with a key are refused, and methods with `option (hawser.v1.once) = true` cannot be served.
@@ -57,12 +79,17 @@ export interface ServerOptions extends SessionOptions {
 }
 
 /** {@link ServerOptions}, complete and checked. */
-export interface ServerSettings {
+export interface ServerSettings extends LimitSettings {
   readonly session: SessionSettings;
   readonly routes: RouteTable;
   readonly interceptors: readonly Interceptor[];
   readonly callInterceptors: readonly Interceptor[];
   readonly authenticate: ((request: AuthRequest) => Identity | Promise<Identity>) | undefined;
+  readonly authenticateAt: "hello" | "upgrade";
+  readonly queryToken: string | undefined;
+  readonly refreshBeforeMs: number;
+  readonly checkSource: ReturnType<typeof createSourceCheck>;
+  readonly trustedProxies: number;
   readonly idempotencyStore: IdempotencyStore | undefined;
   readonly graceMs: number;
   readonly maxDetachedSessions: number;
@@ -75,38 +102,67 @@ const KEYS = [
   "interceptors",
   "callInterceptors",
   "authenticate",
+  "authenticateAt",
+  "queryToken",
+  "refreshBeforeMs",
+  "allowedOrigins",
+  "allowedHosts",
+  "trustedProxies",
   "idempotencyStore",
   "graceMs",
   "maxDetachedSessions",
   "maxDetachedBytes",
   "logger",
+  ...LIMIT_KEYS,
   ...SESSION_OPTION_KEYS,
 ] as const;
+
+/** Strangers get less time than servers that clients have chosen themselves. */
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 /**
  * Checks options and fills in the defaults.
  *
+ * @param ownRoutes Services of the server itself; what the user serves comes first.
  * @throws TypeError or RangeError that names the option.
  */
-export function resolveServerOptions(options: ServerOptions): ServerSettings {
+export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes): ServerSettings {
   checkKeys("createServer()", options, KEYS);
   if (typeof options.routes !== "function") {
     throw new TypeError("createServer() needs routes: (router) => router.service(MyService, { … })");
   }
   checkFunction("authenticate", options.authenticate);
-  const routes = collectRoutes(options.routes);
+  const { authenticateAt = "hello", queryToken, logger = console } = options;
+  if (authenticateAt !== "hello" && authenticateAt !== "upgrade") {
+    throw new RangeError(`authenticateAt must be "hello" or "upgrade", not ${String(authenticateAt)}`);
+  }
+  if (queryToken !== undefined && (typeof queryToken !== "string" || queryToken === "")) {
+    throw new TypeError("queryToken must be the name of a query parameter");
+  }
+  const routes = collectRoutes(options.routes, ownRoutes);
   const missing = "give createServer() an idempotencyStore, such as memoryIdempotencyStore()";
   checkStore(routes, options.idempotencyStore, missing);
+  if (queryToken !== undefined) {
+    logger.warn(
+      `hawser: tokens are taken from the query (${queryToken}); URLs end up in the logs of servers and proxies`,
+    );
+  }
   return {
-    session: resolveSettings(options),
+    ...resolveLimits(options),
+    session: resolveSettings({ handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS, ...options }),
     routes,
     interceptors: options.interceptors ?? [],
     callInterceptors: options.callInterceptors ?? [],
     authenticate: options.authenticate,
+    authenticateAt,
+    queryToken,
+    refreshBeforeMs: checkDuration("refreshBeforeMs", options.refreshBeforeMs ?? 30_000),
+    checkSource: createSourceCheck(options.allowedOrigins, options.allowedHosts),
+    trustedProxies: checkInteger("trustedProxies", options.trustedProxies ?? 0, 0),
     idempotencyStore: options.idempotencyStore,
     graceMs: checkDuration("graceMs", options.graceMs ?? 60_000),
     maxDetachedSessions: checkInteger("maxDetachedSessions", options.maxDetachedSessions ?? 10_000, 0),
     maxDetachedBytes: checkInteger("maxDetachedBytes", options.maxDetachedBytes ?? 256 * 1024 * 1024, 0),
-    logger: options.logger ?? console,
+    logger,
   };
 }

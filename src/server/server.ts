@@ -1,17 +1,22 @@
-import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from "node:http";
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { checkDuration, checkKeys } from "../base/check.js";
 import { CloseCode } from "../base/close.js";
 import { Timers } from "../driver/timers.js";
-import { wsLink } from "../driver/ws-link.js";
+import { Door } from "./door.js";
 import type { ServerEvents } from "./events.js";
-import { Greeting } from "./greeting.js";
-import { resolveServerOptions, type ServerOptions, type ServerSettings } from "./options.js";
-import type { ServerSession } from "./session.js";
+import { type Health, HealthState } from "./health.js";
+import { resolveServerOptions, type ServerOptions } from "./options.js";
+import type { LiveSession, ServerSession } from "./session.js";
 import { Sessions } from "./sessions.js";
-import { createUpgrader, pathOf, refuseUpgrade, type Upgrader } from "./upgrade.js";
+import { pathOf, refuseUpgrade } from "./upgrade.js";
 
 /** Path that is served unless another one is given. */
 const DEFAULT_PATH = "/rpc";
@@ -37,7 +42,10 @@ export interface Listening {
 export interface DrainOptions {
   /** Longest wait for calls in flight, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
-  /** Clients come back after a random part of this time, in milliseconds, so that they do not come all at once. Default 2,000. */
+  /**
+   * Clients are asked to go at random moments within this time, in milliseconds, so that they do not arrive elsewhere all at
+   * once. At most half of `timeoutMs`. Default 2,000.
+   */
   readonly spreadMs?: number;
 }
 
@@ -56,9 +64,20 @@ export interface Server {
   attach(server: HttpServer | HttpsServer, options?: { readonly path?: string }): void;
   /** Adds a listener to what happens to sessions; returns how to remove it. */
   on<Name extends keyof ServerEvents>(name: Name, listener: (event: ServerEvents[Name]) => void): () => void;
+  /** Whether the server and its services can take calls, as `/readyz` and `grpc.health.v1.Health` tell it. */
+  readonly health: Health & {
+    /**
+     * For HTTP servers that a user brings: answers `/healthz` and `/readyz`, and says whether the request was for one of
+     * them. With `listen` they are answered already.
+     */
+    readonly answer: (request: IncomingMessage, response: ServerResponse) => boolean;
+  };
   /** All sessions, with and without a link. */
   readonly sessions: Iterable<ServerSession> & { readonly size: number };
-  /** Turns new connections away, asks clients to go elsewhere, waits for calls in flight, then closes as `close` does. */
+  /**
+   * Turns new connections away (HTTP 503), asks clients to go elsewhere, each at a moment of its own, closes the link of each
+   * with 1001 when its calls in flight are done, and in the end does as `close` does. Nothing is lost by it that is done in time.
+   */
   drain(options?: DrainOptions): Promise<void>;
   /**
    * Ends all sessions, closes all links with 1001, and stops listening. Handlers are aborted. Clients come back when
@@ -75,25 +94,27 @@ export interface Server {
  * @throws TypeError or RangeError for a wrong option.
  */
 export function createServer(options: ServerOptions): Server {
-  return new HawserServer(resolveServerOptions(options));
+  return new HawserServer(options);
 }
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 class HawserServer implements Server {
   readonly sessions: Sessions;
-  readonly #upgrader: Upgrader;
+  readonly health: HealthState = new HealthState();
   readonly #timers: Timers;
-  readonly #greetings = new Set<Greeting>();
+  readonly #door: Door;
   readonly #attached = new Map<HttpServer | HttpsServer, UpgradeListener>();
   #own: HttpServer | undefined;
   #draining = false;
   #closing: Promise<void> | undefined;
 
-  constructor(settings: ServerSettings) {
+  constructor(options: ServerOptions) {
+    const settings = resolveServerOptions(options, this.health.routes);
     this.#timers = new Timers(() => performance.now());
     this.sessions = new Sessions(settings, this.#timers);
-    this.#upgrader = createUpgrader(settings.session.limits.packetBytes);
+    this.#door = new Door(this.sessions);
+    this.health.know(settings.routes);
   }
 
   on<Name extends keyof ServerEvents>(name: Name, listener: (event: ServerEvents[Name]) => void): () => void {
@@ -104,7 +125,15 @@ class HawserServer implements Server {
     checkKeys("listen()", options, ["port", "host", "path"]);
     if (this.#own !== undefined) throw new Error("listen() was called before; a server listens once");
     const path = checkPath(options.path);
-    const http = createHttpServer((_request, response) => {
+    const { handshakeTimeoutMs } = this.sessions.settings.session;
+    // Slow requests (Slowloris) end when a handshake would have had to.
+    const timeouts = {
+      headersTimeout: handshakeTimeoutMs,
+      requestTimeout: handshakeTimeoutMs,
+      connectionsCheckingInterval: Math.min(1_000, handshakeTimeoutMs),
+    };
+    const http = createHttpServer(timeouts, (request, response) => {
+      if (this.health.answer(request, response)) return;
       response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });
       response.end(`This is a Hawser server; connect a WebSocket client to ${path}\n`);
     });
@@ -127,6 +156,7 @@ class HawserServer implements Server {
         () => {
           if (this.#closing !== undefined) return reject(new Error("the server is closed"));
           const { port } = http.address() as AddressInfo;
+          this.health.enter("serving");
           resolve({ port, url: `ws://localhost:${port}${path}` });
         },
       );
@@ -139,27 +169,49 @@ class HawserServer implements Server {
     if (this.#attached.has(server)) throw new Error("this server is attached already");
     const path = checkPath(options.path);
     const listener: UpgradeListener = (request, socket, head) => {
-      if (pathOf(request) === path) this.#upgrade(request, socket, head);
+      if (pathOf(request) === path) this.#door.upgrade(request, socket, head);
       else if (server.listenerCount("upgrade") === 1)
         refuseUpgrade(socket, 404, `no WebSocket is served at ${pathOf(request)}`);
     };
     this.#attached.set(server, listener);
     server.on("upgrade", listener);
+    if (server !== this.#own) this.health.enter("serving");
   }
 
   async drain(options: DrainOptions = {}): Promise<void> {
     checkKeys("drain()", options, ["timeoutMs", "spreadMs"]);
     const timeoutMs = checkDuration("timeoutMs", options.timeoutMs ?? 10_000);
-    const spreadMs = checkDuration("spreadMs", options.spreadMs ?? 2_000);
+    const spreadMs = Math.min(checkDuration("spreadMs", options.spreadMs ?? 2_000), timeoutMs / 2);
     if (!this.#draining) {
       this.#draining = true;
-      for (const session of this.sessions) session.goAway("the server is going away", spreadMs);
-      const until = this.#timers.clock() + timeoutMs;
-      while (this.#timers.clock() < until && ![...this.sessions].every((session) => session.isDone)) {
-        await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
-      }
+      this.#door.shut(GOING_AWAY);
+      this.health.enter("draining");
+      await this.#sendAway(timeoutMs, spreadMs);
     }
     await this.close();
+  }
+
+  /** Asks each client to go at a moment of its own; one whose calls are done then goes at once, whatever the others do. */
+  async #sendAway(timeoutMs: number, spreadMs: number): Promise<void> {
+    const now = this.#timers.clock();
+    const waiting = new Map(
+      [...this.sessions].map((session) => [session, now + this.sessions.random() * spreadMs]),
+    );
+    const told = new Set<LiveSession>();
+    while (waiting.size + told.size > 0 && this.#timers.clock() < now + timeoutMs) {
+      for (const [session, at] of waiting) {
+        if (this.#timers.clock() < at) continue;
+        waiting.delete(session);
+        told.add(session);
+        session.goAway(GOING_AWAY, 0);
+      }
+      for (const session of told) {
+        if (!session.isDone) continue;
+        told.delete(session);
+        session.close(CloseCode.goingAway, GOING_AWAY);
+      }
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
   }
 
   close(): Promise<void> {
@@ -172,10 +224,9 @@ class HawserServer implements Server {
   }
 
   async #close(): Promise<void> {
-    const reason = "the server is going away";
-    const gone = [...this.#greetings].map((greeting) => greeting.closed);
-    this.sessions.close(CloseCode.goingAway, reason);
-    for (const greeting of this.#greetings) greeting.close(CloseCode.goingAway, reason);
+    this.health.enter("closed");
+    this.sessions.close(CloseCode.goingAway, GOING_AWAY);
+    const gone = this.#door.close(CloseCode.goingAway, GOING_AWAY);
     for (const server of [...this.#attached.keys()]) this.#detach(server);
     const own = this.#own;
     const stopped = new Promise<void>((resolve) => {
@@ -189,25 +240,9 @@ class HawserServer implements Server {
       own.once("listening", stop);
       own.once("error", () => resolve());
     });
-    await Promise.all(gone);
+    await gone;
     own?.closeAllConnections();
     await stopped;
-  }
-
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#draining || this.#closing !== undefined)
-      return refuseUpgrade(socket, 503, "the server is going away");
-    this.#upgrader.upgrade(request, socket, head, (ws) => {
-      const { headers, url = "" } = request;
-      const { remoteAddress } = request.socket;
-      const greeting = new Greeting(this.sessions, (events) => wsLink(ws, socket, events), {
-        headers,
-        url,
-        remoteAddress,
-      });
-      this.#greetings.add(greeting);
-      void greeting.closed.then(() => this.#greetings.delete(greeting));
-    });
   }
 
   #detach(server: HttpServer | HttpsServer): void {
@@ -216,6 +251,9 @@ class HawserServer implements Server {
     this.#attached.delete(server);
   }
 }
+
+/** Reason of closes and refusals. */
+const GOING_AWAY = "the server is going away";
 
 /** A drain asks this often whether all clients are done. */
 const DRAIN_POLL_MS = 20;

@@ -1,3 +1,4 @@
+import type { Clock, Random } from "../base/clock.js";
 import { CloseCode } from "../base/close.js";
 import { Code } from "../base/code.js";
 import { hex } from "../base/hex.js";
@@ -10,8 +11,11 @@ import { createTransport } from "../retry/transport.js";
 import type { Identity } from "../rpc/context.js";
 import { Peer } from "../rpc/peer.js";
 import type { Transport } from "../rpc/transport.js";
+import type { OutboxBudget } from "../session/host.js";
 import type { PacketEncoder } from "../wire/encode.js";
 import type { HelloFrame } from "../wire/frame.js";
+import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
+import type { CallRates } from "./call-rates.js";
 import type { EndedBy } from "./events.js";
 import type { ServerSettings } from "./options.js";
 
@@ -34,6 +38,14 @@ export interface ServerSession {
   close(code?: number, reason?: string): void;
 }
 
+/** A client that was asked to go has this long to hear of it. */
+const ROTATION_MS = 5_000;
+/** Whether it has heard is looked at this often. */
+const POLL_MS = 20;
+/** Links of one age are not replaced at one time: give or take this part of it, as gRPC does with `MAX_CONNECTION_AGE`. */
+const AGE_JITTER = 0.1;
+const MAX_UINT32 = 0xffff_ffff;
+
 /** What a session costs in memory beside what it keeps, about (Node 24, measured). */
 const SESSION_BYTES = 6 * 1024;
 
@@ -41,12 +53,17 @@ const SESSION_BYTES = 6 * 1024;
 export interface SessionOwner {
   readonly settings: ServerSettings;
   readonly timers: Timers;
+  readonly random: Random;
   readonly encoder: PacketEncoder;
   readonly epoch: Uint8Array;
   /** For calls to clients. A client that is lost is gone: nothing but what certainly did not run is attempted again. */
   readonly retrier: Retrier;
   readonly newKey: () => string;
   readonly guard: Guard | undefined;
+  /** Milliseconds since the epoch. */
+  readonly wallClock: Clock;
+  readonly outboxBudget: OutboxBudget;
+  readonly rates: CallRates | undefined;
   /** The link is gone; the session waits for another. */
   onDetached(session: LiveSession, code: number, reason: string): void;
   /** Nobody came back within the grace time. */
@@ -60,17 +77,22 @@ export class LiveSession implements ServerSession, TimerItem {
   dueAt: number = Number.POSITIVE_INFINITY;
   heapIndex = -1;
   readonly id: string;
-  readonly identity: Identity | undefined;
   readonly #peer: Peer;
   readonly #driver: Driver;
   readonly #owner: SessionOwner;
   #ended = false;
+  /** The request that the link came from. */
+  #info: UpgradeInfo | undefined;
+  /** The link whose fresh credentials are being looked at. */
+  #refreshing: Link | undefined;
+  /** Call off what was planned for the link, and for the credentials at hand. */
+  readonly #plans = new Set<() => void>();
+  readonly #expiryPlans = new Set<() => void>();
 
   constructor(owner: SessionOwner, id: Uint8Array, identity: Identity | undefined) {
     const { settings, timers } = owner;
     this.#owner = owner;
     this.id = hex(id);
-    this.identity = identity;
     this.#peer = new Peer({
       role: "server",
       settings: settings.session,
@@ -85,6 +107,9 @@ export class LiveSession implements ServerSession, TimerItem {
       guard: owner.guard,
       maxWaitingCalls: settings.session.limits.calls,
       maxWaitMs: settings.graceMs,
+      maxHeldBytes: settings.maxHeldBytes,
+      admit: owner.rates === undefined ? undefined : () => owner.rates?.admit(this),
+      outboxBudget: owner.outboxBudget,
       whyNotOpen: () => "the client has no link",
       id,
       epoch: owner.epoch,
@@ -94,12 +119,17 @@ export class LiveSession implements ServerSession, TimerItem {
         onOpen: () => undefined,
         onLost: () => undefined,
         onGoAway: () => undefined,
+        onRefresh: ({ credentials }) => this.#onRefresh(credentials),
         onCut: (code, reason, sessionOver) => this.#onCut(code, reason, sessionOver),
         onWake: (full) => this.#driver.wake(full),
         onDeadline: () => this.#driver.watch(),
       },
     });
     this.#driver = new Driver(this.#peer, timers, (task) => process.nextTick(task));
+  }
+
+  get identity(): Identity | undefined {
+    return this.#peer.identity;
   }
 
   get connected(): boolean {
@@ -139,16 +169,26 @@ export class LiveSession implements ServerSession, TimerItem {
   }
 
   /** Takes a link over; an older one is closed. */
-  attach(link: Link, hello: HelloFrame, resumed: boolean): void {
+  attach(
+    link: Link,
+    hello: HelloFrame,
+    resumed: boolean,
+    identity: Identity | undefined,
+    info: UpgradeInfo,
+  ): void {
     const old = this.#driver.link;
     if (old !== undefined) {
       this.#peer.linkDown();
       old.close(CloseCode.replaced, "the session went on over another link");
     }
     this.#owner.timers.delete(this);
+    this.#callOff();
+    this.#info = info;
+    this.#peer.identity = identity;
     this.#driver.setLink(link);
     this.#peer.accept(hello, resumed, this.#owner.timers.clock());
     this.#driver.watch();
+    this.#planForLink();
   }
 
   /** A binary message from a link; those of a link that was replaced are not heard. */
@@ -186,6 +226,21 @@ export class LiveSession implements ServerSession, TimerItem {
     return !this.connected || (this.#peer.session.goAwayHeard && this.callsInFlight === 0);
   }
 
+  /** Replaces the link: the client is asked to go, and its session goes on over the link that it comes back with. */
+  rotate(reason: string): void {
+    const { link } = this.#driver;
+    if (link === undefined) return;
+    this.goAway(reason, 0);
+    const giveUpAt = this.#owner.timers.clock() + ROTATION_MS;
+    const look = () => {
+      if (this.#driver.link !== link) return;
+      if (this.#peer.session.goAwayHeard || this.#owner.timers.clock() >= giveUpAt)
+        this.#onCut(CloseCode.goingAway, reason, false);
+      else this.#plan(POLL_MS, look);
+    };
+    this.#plan(POLL_MS, look);
+  }
+
   close(code: number = CloseCode.policy, reason = "closed by the server"): void {
     const { link } = this.#driver;
     this.end("server", reason, Code.Unavailable);
@@ -196,6 +251,7 @@ export class LiveSession implements ServerSession, TimerItem {
   end(by: EndedBy, message: string, code: Code): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#callOff();
     this.#driver.dispose();
     this.#owner.timers.delete(this);
     this.#peer.close(message, code);
@@ -214,8 +270,99 @@ export class LiveSession implements ServerSession, TimerItem {
     link?.close(code, reason);
   }
 
+  // ---- what is planned for a link ------------------------------------------------------------------------------
+
+  #planForLink(): void {
+    const { settings, random } = this.#owner;
+    this.#planExpiry();
+    if (settings.maxConnectionAgeMs !== Number.POSITIVE_INFINITY) {
+      const ageMs = settings.maxConnectionAgeMs * (1 + AGE_JITTER * (2 * random() - 1));
+      this.#plan(ageMs, () => this.rotate("the connection is old enough to be replaced"));
+    }
+    if (settings.idleTimeoutMs !== Number.POSITIVE_INFINITY) this.#planIdle(this.#peer.calls.opened);
+  }
+
+  /** Asks for fresh credentials ahead of the time at which the present ones are no longer good. */
+  #planExpiry(): void {
+    callOff(this.#expiryPlans);
+    const expiresAt = this.identity?.expiresAt;
+    if (expiresAt === undefined) return;
+    const { wallClock, settings } = this.#owner;
+    const leftMs = Math.max(0, expiresAt - wallClock());
+    // Credentials that are good for less than twice that time are asked for at half of it.
+    const askMs = Math.max(leftMs / 2, leftMs - settings.refreshBeforeMs);
+    const ask = () => {
+      const withinMs = Math.min(Math.ceil(leftMs - askMs), MAX_UINT32);
+      this.#peer.session.refresh("", Math.max(1, withinMs));
+    };
+    const expire = () => {
+      // The machine's clock may have been set meanwhile.
+      if (expiresAt > wallClock()) this.#planExpiry();
+      else this.#onCut(CloseCode.unauthenticated, "the credentials have expired", false);
+    };
+    this.#plan(askMs, ask, this.#expiryPlans);
+    this.#plan(leftMs, expire, this.#expiryPlans);
+  }
+
+  #planIdle(opened: number): void {
+    const { idleTimeoutMs } = this.#owner.settings;
+    this.#plan(idleTimeoutMs, () => {
+      const { calls } = this.#peer;
+      if (calls.size > 0 || calls.opened > opened) return this.#planIdle(calls.opened);
+      this.#onCut(CloseCode.idle, `no call for ${idleTimeoutMs} ms`, false);
+    });
+  }
+
+  #plan(delayMs: number, task: () => void, plans: Set<() => void> = this.#plans): void {
+    const cancel = this.#owner.timers.after(delayMs, () => {
+      plans.delete(cancel);
+      task();
+    });
+    plans.add(cancel);
+  }
+
+  #callOff(): void {
+    callOff(this.#plans);
+    callOff(this.#expiryPlans);
+  }
+
+  /** Fresh credentials came, asked for or not. */
+  #onRefresh(credentials: string): void {
+    const { link } = this.#driver;
+    const info = this.#info;
+    const { settings, wallClock } = this.#owner;
+    // One at a time: whoever sends many has the first one looked at.
+    if (link === undefined || this.#refreshing === link) return;
+    if (info === undefined || settings.authenticate === undefined) return;
+    this.#refreshing = link;
+    const done = () => {
+      if (this.#refreshing === link) this.#refreshing = undefined;
+    };
+    authenticate(settings, wallClock(), info, credentials, "refresh").then(
+      (identity) => {
+        done();
+        if (this.#driver.link !== link) return;
+        if (identity?.id !== this.identity?.id) {
+          const reason = "the fresh credentials are those of somebody else";
+          this.#onCut(CloseCode.permissionDenied, reason, false);
+          return;
+        }
+        this.#peer.identity = identity;
+        this.#planExpiry();
+      },
+      (error: unknown) => {
+        done();
+        const { closeCode, reason } = refusalOf(error, settings);
+        // What cannot be found out now may be later: the credentials at hand are good until they expire.
+        if (closeCode === CloseCode.tryLater || this.#driver.link !== link) return;
+        this.#onCut(closeCode, reason, false);
+      },
+    );
+  }
+
   #detach(code: number, reason: string): void {
     if (this.#ended) return;
+    this.#callOff();
     this.#driver.setLink(undefined);
     this.#peer.linkDown();
     const { timers, settings } = this.#owner;
@@ -224,4 +371,9 @@ export class LiveSession implements ServerSession, TimerItem {
     this.#driver.watch();
     this.#owner.onDetached(this, code, reason);
   }
+}
+
+function callOff(plans: Set<() => void>): void {
+  for (const cancel of plans) cancel();
+  plans.clear();
 }

@@ -1,5 +1,6 @@
 import { randomBytes, randomFillSync } from "node:crypto";
-import type { Clock } from "../base/clock.js";
+import type { Clock, Random } from "../base/clock.js";
+import { CloseCode } from "../base/close.js";
 import { Code } from "../base/code.js";
 import { hex, sameBytes } from "../base/hex.js";
 import { Emitter } from "../driver/emitter.js";
@@ -11,8 +12,11 @@ import { uuidV7 } from "../idempotency/key.js";
 import { NO_RETRIES } from "../retry/options.js";
 import { Retrier } from "../retry/retrier.js";
 import type { Identity } from "../rpc/context.js";
+import type { OutboxBudget } from "../session/host.js";
 import { PacketEncoder } from "../wire/encode.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
+import type { UpgradeInfo } from "./authentication.js";
+import { CallRates } from "./call-rates.js";
 import type { EndedBy, EvictionLimit, ServerEvents } from "./events.js";
 import type { ServerSettings } from "./options.js";
 import { LiveSession, type ServerSession, type SessionOwner } from "./session.js";
@@ -21,6 +25,13 @@ const randomFill = pooled((into) => randomFillSync(into));
 
 /** 128 bits, as `Welcome.session` and `Welcome.epoch` demand. */
 const ID_BYTES = 16;
+
+/** Why a client that is authenticated gets no session. */
+export interface EntryRefusal {
+  /** Close code. */
+  readonly refused: number;
+  readonly reason: string;
+}
 
 /** All sessions of a server, with and without a link. */
 export class Sessions implements SessionOwner, Iterable<ServerSession> {
@@ -32,6 +43,12 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   readonly retrier: Retrier;
   readonly newKey: () => string;
   readonly guard: Guard | undefined;
+  readonly wallClock: Clock;
+  readonly random: Random;
+  readonly outboxBudget: OutboxBudget;
+  readonly rates: CallRates | undefined;
+  /** Sessions by the identity that they belong to. */
+  readonly #byIdentity = new Map<string, Set<LiveSession>>();
   readonly #all = new Map<string, LiveSession>();
   readonly events: Emitter<ServerEvents> = new Emitter();
   /** Sessions without a link, the longest detached first, with what they hold since when. */
@@ -39,12 +56,22 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   #detachedBytes = 0;
 
   /** @param wallClock Milliseconds since the epoch. */
-  constructor(settings: ServerSettings, timers: Timers, wallClock: Clock = Date.now) {
+  constructor(
+    settings: ServerSettings,
+    timers: Timers,
+    wallClock: Clock = Date.now,
+    random: Random = Math.random,
+  ) {
     this.settings = settings;
     this.timers = timers;
+    this.wallClock = wallClock;
+    this.random = random;
+    this.outboxBudget = { used: 0, limit: settings.maxOutboxBytes };
+    if (settings.callsPerSecond !== Number.POSITIVE_INFINITY)
+      this.rates = new CallRates(settings.callsPerSecond, timers.clock);
     this.newKey = () => uuidV7(wallClock(), randomFill);
     const after = (delayMs: number, task: () => void) => timers.after(delayMs, task);
-    this.retrier = new Retrier(NO_RETRIES, { clock: timers.clock, random: Math.random, after });
+    this.retrier = new Retrier(NO_RETRIES, { clock: timers.clock, random, after });
     const { idempotencyStore, logger } = settings;
     if (idempotencyStore !== undefined) {
       const onError = (error: unknown, where: string) => logger.error(`hawser: ${where} failed:`, error);
@@ -62,16 +89,28 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   }
 
   /**
-   * The session that a checked Hello belongs to: the one it resumes, or a new one. The link is attached to it. `undefined`
-   * for a Hello that comes late: its client has another link by now.
+   * The session that a checked Hello belongs to: the one it resumes, or a new one. The link is attached to it. A Hello may
+   * come late, when its client has another link by now; and an identity may have too many sessions.
    */
-  enter(hello: HelloFrame, identity: Identity | undefined, link: Link): LiveSession | undefined {
+  enter(
+    hello: HelloFrame,
+    identity: Identity | undefined,
+    link: Link,
+    info: UpgradeInfo,
+  ): LiveSession | EntryRefusal {
     const known = hello.mode === HelloMode.resume ? this.#find(hello) : undefined;
-    if (known?.isOvertaken(hello, identity) === true) return undefined;
+    if (known?.isOvertaken(hello, identity) === true) {
+      return { refused: CloseCode.replaced, reason: "the session has gone on over a later link already" };
+    }
     const resumed = known?.canResume(hello, identity) === true;
+    if (!resumed && identity !== undefined && !this.#hasRoomFor(identity)) {
+      const { maxSessionsPerIdentity } = this.settings;
+      const reason = `${maxSessionsPerIdentity} sessions of this identity are open (maxSessionsPerIdentity)`;
+      return { refused: CloseCode.tooMany, reason };
+    }
     const session = resumed && known !== undefined ? known : this.#create(identity);
     const since = this.#forget(session);
-    session.attach(link, hello, resumed);
+    session.attach(link, hello, resumed, identity, info);
     if (!resumed) this.events.emit("opened", { session });
     else {
       const downMs = since === undefined ? 0 : this.timers.clock() - since;
@@ -106,6 +145,10 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   onEnded(session: LiveSession, by: EndedBy, message: string): void {
     this.#all.delete(session.id);
     this.#forget(session);
+    this.rates?.delete(session);
+    const { identity } = session;
+    const own = identity === undefined ? undefined : this.#byIdentity.get(identity.id);
+    if (own?.delete(session) === true && own.size === 0) this.#byIdentity.delete(identity?.id ?? "");
     this.events.emit("ended", { session, by, message });
   }
 
@@ -115,7 +158,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     const message =
       limit === "graceMs"
         ? "the client did not come back within the grace time"
-        : `too many sessions wait for their clients (${limit})`;
+        : `too many sessions are kept (${limit})`;
     session.end("eviction", message, Code.Unavailable);
   }
 
@@ -128,6 +171,18 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     return detached.since;
   }
 
+  /** Sees to it that an identity may have one more session. */
+  #hasRoomFor(identity: Identity): boolean {
+    const own = this.#byIdentity.get(identity.id);
+    if (own === undefined || own.size < this.settings.maxSessionsPerIdentity) return true;
+    for (const session of this.#detached.keys()) {
+      if (!own.has(session)) continue;
+      this.#evict(session, "maxSessionsPerIdentity");
+      return true;
+    }
+    return false;
+  }
+
   #find(hello: HelloFrame): LiveSession | undefined {
     return sameBytes(hello.epoch, this.epoch) ? this.#all.get(hex(hello.session)) : undefined;
   }
@@ -135,6 +190,11 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   #create(identity: Identity | undefined): LiveSession {
     const session = new LiveSession(this, new Uint8Array(randomBytes(ID_BYTES)), identity);
     this.#all.set(session.id, session);
+    if (identity !== undefined) {
+      const own = this.#byIdentity.get(identity.id);
+      if (own === undefined) this.#byIdentity.set(identity.id, new Set([session]));
+      else own.add(session);
+    }
     return session;
   }
 }

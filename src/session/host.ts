@@ -1,5 +1,5 @@
 import type { PacketEncoder } from "../wire/encode.js";
-import type { CallFrame, GoAwayFrame } from "../wire/frame.js";
+import type { CallFrame, GoAwayFrame, RefreshFrame } from "../wire/frame.js";
 import type { SessionSettings } from "./settings.js";
 
 /** How a session came to be open. */
@@ -26,10 +26,18 @@ export interface SessionHost {
   onLost(unwritten: ReadonlySet<number>): void;
   /** The other side is about to close the link. */
   onGoAway(frame: GoAwayFrame): void;
+  /** The other side asks for new credentials, or brings them. */
+  onRefresh(frame: RefreshFrame): void;
   /** The link must be closed with this code. */
   onCut(code: number, reason: string): void;
   /** There is something to transmit: at once when `full`, else at the end of this turn of the event loop. */
   onWake(full: boolean): void;
+}
+
+/** What the outboxes of all sessions of a process hold together, in bytes. */
+export interface OutboxBudget {
+  used: number;
+  readonly limit: number;
 }
 
 /** Identity and role of a session. */
@@ -40,6 +48,8 @@ export interface SessionInit {
   readonly host: SessionHost;
   /** Shared by all sessions of a process. */
   readonly encoder: PacketEncoder;
+  /** Shared by all sessions of a process; default: no limit. */
+  readonly outboxBudget?: OutboxBudget | undefined;
   /** Server only: the session's id and the server's epoch. */
   readonly id?: Uint8Array;
   readonly epoch?: Uint8Array;

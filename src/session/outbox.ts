@@ -1,4 +1,5 @@
 import type { EncodedPacket } from "../wire/encode.js";
+import type { OutboxBudget } from "./host.js";
 
 /** A packet that the other side has not acknowledged. */
 interface OutboxEntry {
@@ -24,6 +25,12 @@ export class Outbox {
   #cursor = 0;
   #bytes = 0;
   #lastSeq = 0;
+  readonly #budget: OutboxBudget;
+
+  /** @param budget counts the bytes of all outboxes that share it */
+  constructor(budget: OutboxBudget = { used: 0, limit: Number.POSITIVE_INFINITY }) {
+    this.#budget = budget;
+  }
 
   /** What all unacknowledged packets take in memory: their bytes, and what each costs beside them. */
   get bytes(): number {
@@ -62,6 +69,7 @@ export class Outbox {
     this.#entries.push({ packet, writtenAt: now });
     this.#cursor = this.#entries.length;
     this.#bytes += packet.bytes + ENTRY_BYTES;
+    this.#budget.used += packet.bytes + ENTRY_BYTES;
     this.#lastSeq++;
   }
 
@@ -85,6 +93,7 @@ export class Outbox {
     while (count-- > 0) {
       const entry = this.#entries[this.#head] as OutboxEntry;
       this.#bytes -= entry.packet.bytes + ENTRY_BYTES;
+      this.#budget.used -= entry.packet.bytes + ENTRY_BYTES;
       // The slot goes away later, in one go; the bytes it holds must not wait for that.
       entry.packet = NOTHING;
       this.#head++;
@@ -117,6 +126,7 @@ export class Outbox {
     this.#entries = [];
     this.#head = 0;
     this.#cursor = 0;
+    this.#budget.used -= this.#bytes;
     this.#bytes = 0;
     this.#lastSeq = 0;
   }

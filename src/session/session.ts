@@ -1,6 +1,8 @@
 import { CloseCode } from "../base/close.js";
+import { TokenBucket } from "../base/token-bucket.js";
 import { decodePacket } from "../wire/decode.js";
 import type { EncodedPacket, PacketEncoder } from "../wire/encode.js";
+import { WireError } from "../wire/error.js";
 import {
   type CallFrame,
   type ControlFrame,
@@ -13,7 +15,7 @@ import {
   type WireLimits,
 } from "../wire/frame.js";
 import { CHUNK_BYTES, DEFAULT_LIMITS, effectiveLimits } from "../wire/limits.js";
-import type { SessionHost, SessionInit } from "./host.js";
+import type { OutboxBudget, SessionHost, SessionInit } from "./host.js";
 import { Inbox } from "./inbox.js";
 import { Liveness } from "./liveness.js";
 import { Outbox } from "./outbox.js";
@@ -43,7 +45,10 @@ export class Session {
   readonly #encoder: PacketEncoder;
   readonly #graceMs: number;
   readonly #agent: string;
-  readonly #outbox = new Outbox();
+  readonly #outbox: Outbox;
+  readonly #budget: OutboxBudget;
+  /** What the other side may say without end, since it waits for nothing and costs it nothing. */
+  readonly #controls = new TokenBucket(CONTROLS_PER_SECOND, CONTROLS_AT_ONCE);
   readonly #inbox: Inbox;
   readonly #liveness: Liveness;
 
@@ -73,6 +78,8 @@ export class Session {
     this.#epoch = init.epoch ?? EMPTY;
     this.#graceMs = init.graceMs ?? 0;
     this.#agent = init.agent ?? "";
+    this.#budget = init.outboxBudget ?? NO_BUDGET;
+    this.#outbox = new Outbox(this.#budget);
     this.#inbox = new Inbox(init.settings.ackDelayMs);
     this.#liveness = new Liveness(init.settings);
   }
@@ -120,9 +127,7 @@ export class Session {
   /** Whether a frame with a payload may be sent now; otherwise it waits to be pulled. */
   get writable(): boolean {
     return (
-      this.#state === "open" &&
-      this.bufferedBytes < this.#settings.outboxBytes &&
-      this.#queuedBytes < CHUNK_BYTES
+      this.#state === "open" && this.bufferedBytes < this.#outboxLimit && this.#queuedBytes < CHUNK_BYTES
     );
   }
 
@@ -196,6 +201,9 @@ export class Session {
     const packet = decodePacket(bytes);
     this.#liveness.heard(now);
     if (packet.seq === 0 && packet.frames.length > 0) {
+      if (this.#controls.take(packet.frames.length, now) > 0) {
+        throw new WireError(`more than ${CONTROLS_PER_SECOND} control frames per second`, CloseCode.tooMany);
+      }
       for (const frame of packet.frames) this.#receiveControl(frame, now);
       if (this.#state === "open") this.#acknowledged(packet.ack);
       return;
@@ -307,6 +315,11 @@ export class Session {
     this.#sendControl({ kind: "ping", id: this.#liveness.question(now) });
   }
 
+  /** Server: asks for new credentials, to come within this time. Client: brings them. Lost with the link, as all is that it says. */
+  refresh(credentials: string, withinMs: number): void {
+    if (this.#state === "open") this.#sendControl({ kind: "refresh", credentials, withinMs });
+  }
+
   /** Whether the other side has answered since {@link Session.goAway}, or has no link to do so. */
   get goAwayHeard(): boolean {
     return this.#state !== "open" || !this.#liveness.isUnanswered;
@@ -366,7 +379,7 @@ export class Session {
     }
     if (bulk && this.#queue.length === 0) {
       this.#transmitting = true;
-      const room = this.#settings.outboxBytes - this.#outbox.bytes;
+      const room = this.#outboxLimit - this.#outbox.bytes;
       while (
         !encoder.full &&
         encoder.frames < MAX_BATCH_FRAMES &&
@@ -406,6 +419,10 @@ export class Session {
       case "goAway":
         this.#step("goAway");
         this.#host.onGoAway(frame);
+        return;
+      case "refresh":
+        this.#step("refresh");
+        this.#host.onRefresh(frame);
         return;
       case "hello":
         this.#step("hello");
@@ -479,7 +496,13 @@ export class Session {
   }
 
   get #isFull(): boolean {
-    return this.#outbox.bytes >= this.#settings.outboxBytes;
+    return this.#outbox.bytes >= this.#outboxLimit;
+  }
+
+  /** When the outboxes of all sessions hold too much together, each may go on with a little: nobody waits for somebody else. */
+  get #outboxLimit(): number {
+    const { used, limit } = this.#budget;
+    return used < limit ? this.#settings.outboxBytes : Math.min(this.#settings.outboxBytes, SCARCE_BYTES);
   }
 
   #acknowledge(seq: number): void {
@@ -539,6 +562,12 @@ export class Session {
   }
 }
 
+/** Outboxes of a process may hold this much each when they hold too much together: a full piece. */
+const SCARCE_BYTES = CHUNK_BYTES;
+const NO_BUDGET: OutboxBudget = { used: 0, limit: Number.POSITIVE_INFINITY };
+/** Honest sides send one per ping interval or go-away. */
+const CONTROLS_PER_SECOND = 100;
+const CONTROLS_AT_ONCE = 1_000;
 /** What a frame costs in the queue beside its payload, about. */
 const FRAME_OVERHEAD = 16;
 /** An outbox that has grown to so many times its bound is not being acknowledged. */

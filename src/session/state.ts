@@ -32,6 +32,8 @@ export type SessionInput =
   | "pong"
   /** A GoAway arrived. */
   | "goAway"
+  /** A Refresh arrived: asked for, or brought, new credentials. */
+  | "refresh"
   /** A Hello arrived on a link that has had one. */
   | "hello"
   /** The link is gone. */
@@ -48,6 +50,7 @@ export type SessionEffect =
   | "answerPing"
   | "measure"
   | "announceGoAway"
+  | "passRefresh"
   | "detach"
   | "finish"
   | "nothing";
@@ -76,6 +79,7 @@ export const SESSION_TABLE: Readonly<
     ping: ["answerPing", "open"],
     pong: ["measure", "open"],
     goAway: ["announceGoAway", "open"],
+    refresh: ["passRefresh", "open"],
     linkDown: ["detach", "detached"],
     end: ["finish", "ended"],
   },
@@ -97,6 +101,7 @@ export const SESSION_INPUTS: readonly SessionInput[] = [
   "ping",
   "pong",
   "goAway",
+  "refresh",
   "hello",
   "linkDown",
   "end",

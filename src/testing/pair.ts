@@ -67,7 +67,7 @@ export function createPair(options: PairOptions): Pair {
     schedule: clock.schedule,
     allocate: (bytes) => new Uint8Array(bytes),
     defer: (task) => process.nextTick(task),
-    dial(_url, _headers, events, onOpen, onFailure) {
+    dial(_url, _request, events, onOpen, onFailure) {
       const cancel = clock.schedule(() => {
         if (!pair.reachable) return onFailure({ code: CloseCode.abnormal, reason: "the network is down" });
         const link = network.link(events, (open) => {

@@ -1,7 +1,15 @@
 /** Decoding of control frames; see `decode.ts` for how these functions are made. */
 
 import { EMPTY, ENTRY, KIND, readId, readName } from "./decode-entries.js";
-import type { GoAwayFrame, HelloFrame, PingFrame, PongFrame, WelcomeFrame, WireLimits } from "./frame.js";
+import type {
+  GoAwayFrame,
+  HelloFrame,
+  PingFrame,
+  PongFrame,
+  RefreshFrame,
+  WelcomeFrame,
+  WireLimits,
+} from "./frame.js";
 import { cursor, readBool, readSpan, readTag, readUint, readUint32, skipField } from "./read.js";
 import { readText } from "./text.js";
 
@@ -218,6 +226,37 @@ export function decodeGoAway(
     }
   }
   return { kind: "goAway", code, reason, reconnect, afterMs };
+}
+
+export function decodeRefresh(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  base: RefreshFrame | undefined,
+): RefreshFrame {
+  let pos = start;
+  let credentials = base?.credentials ?? "";
+  let withinMs = base?.withinMs ?? 0;
+  while (pos < end) {
+    let tag = bytes[pos++] as number;
+    if (tag > 0x7f) {
+      tag = readTag(bytes, pos - 1, end);
+      pos = cursor;
+    }
+    switch (tag) {
+      case 0x0a:
+        pos = readSpan(bytes, pos, end);
+        credentials = readText(bytes, cursor, pos);
+        break;
+      case 0x10:
+        withinMs = readUint32(bytes, pos, end);
+        pos = cursor;
+        break;
+      default:
+        pos = skipField(bytes, pos, end, tag, KIND);
+    }
+  }
+  return { kind: "refresh", credentials, withinMs };
 }
 
 export function decodeLimits(

@@ -8,7 +8,14 @@
  */
 
 import { decodeCancel, decodeCredit, decodeData, decodeEnd, decodeOpen } from "./decode-calls.js";
-import { decodeGoAway, decodeHello, decodePing, decodePong, decodeWelcome } from "./decode-control.js";
+import {
+  decodeGoAway,
+  decodeHello,
+  decodePing,
+  decodePong,
+  decodeRefresh,
+  decodeWelcome,
+} from "./decode-control.js";
 import { beginEntries, FRAME, PACKET } from "./decode-entries.js";
 import { tooBig, WIRE_CLOSE, WireError } from "./error.js";
 import type { Frame, Packet, UnknownFrame } from "./frame.js";
@@ -75,7 +82,7 @@ function decodeFrame(bytes: Uint8Array, start: number, end: number): Frame {
       tag = readTag(bytes, pos - 1, end);
       pos = cursor;
     }
-    if ((tag & 7) !== 2 || tag > 0x52 || tag < 0x0a) {
+    if ((tag & 7) !== 2 || tag > 0x5a || tag < 0x0a) {
       pos = skipField(bytes, pos, end, tag, FRAME);
       continue;
     }
@@ -109,8 +116,11 @@ function decodeFrame(bytes: Uint8Array, start: number, end: number): Frame {
       case 9:
         frame = decodeWelcome(bytes, pos, kindEnd, frame.kind === "welcome" ? frame : undefined);
         break;
-      default:
+      case 10:
         frame = decodeGoAway(bytes, pos, kindEnd, frame.kind === "goAway" ? frame : undefined);
+        break;
+      default:
+        frame = decodeRefresh(bytes, pos, kindEnd, frame.kind === "refresh" ? frame : undefined);
     }
     pos = kindEnd;
   }

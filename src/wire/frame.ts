@@ -136,6 +136,13 @@ export interface GoAwayFrame {
   readonly afterMs: number;
 }
 
+/** Asks for new credentials (`withinMs`), or brings them. */
+export interface RefreshFrame {
+  readonly kind: "refresh";
+  readonly credentials: string;
+  readonly withinMs: number;
+}
+
 /** A frame whose kind this version does not know; only decoding makes it. */
 export interface UnknownFrame {
   readonly kind: "unknown";
@@ -145,7 +152,7 @@ export interface UnknownFrame {
 export type CallFrame = OpenFrame | DataFrame | EndFrame | CancelFrame | CreditFrame;
 
 /** Unsequenced frames: they live and die with the link. */
-export type ControlFrame = PingFrame | PongFrame | HelloFrame | WelcomeFrame | GoAwayFrame;
+export type ControlFrame = PingFrame | PongFrame | HelloFrame | WelcomeFrame | GoAwayFrame | RefreshFrame;
 
 /** Any frame. */
 export type Frame = CallFrame | ControlFrame | UnknownFrame;

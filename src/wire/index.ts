@@ -20,6 +20,7 @@ export {
   type Packet,
   type PingFrame,
   type PongFrame,
+  type RefreshFrame,
   type UnknownFrame,
   type WelcomeFrame,
   type WireLimits,

@@ -61,6 +61,8 @@ export function bodyBytes(frame: Frame): number {
         (frame.reconnect ? 2 : 0) +
         number32Bytes(frame.afterMs)
       );
+    case "refresh":
+      return stringBytes(frame.credentials) + number32Bytes(frame.withinMs);
     case "unknown":
       throw new TypeError("a frame of unknown kind cannot be encoded");
   }

@@ -94,6 +94,11 @@ export function writeFrame(
       pos = writeMeasured(into, pos, 0x12, frame.reason);
       if (frame.reconnect) pos = writeTrue(into, pos, 0x18);
       return writeNumber(into, pos, 0x20, frame.afterMs);
+    case "refresh":
+      into[pos] = 0x5a;
+      pos = writeUint(into, pos + 1, body);
+      pos = writeMeasured(into, pos, 0x0a, frame.credentials);
+      return writeNumber(into, pos, 0x10, frame.withinMs);
     case "unknown":
       throw new TypeError("a frame of unknown kind cannot be encoded");
   }

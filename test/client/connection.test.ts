@@ -274,14 +274,22 @@ describe("close codes", () => {
     });
     await new Promise((resolve) => raw.once("listening", resolve));
     const { port } = raw.address() as { port: number };
-    const connection = open(`ws://127.0.0.1:${port}/rpc`);
+    const after = afterClose(code);
+    let asked = 0;
+    const connection = open(`ws://127.0.0.1:${port}/rpc`, { credentials: () => `token ${++asked}` });
+    if (after === "wait") {
+      // Nothing is to be called, so it stays away; a call makes it come back.
+      await until(() => connection.state === "idle");
+      expect(accepted).toBe(1);
+    }
     const call = createClient(EchoService, connection).echo({});
-    if (afterClose(code) === "stop") {
+    if (after === "stop" || after === "reauthenticate") {
       const error = await failure(call);
       expect(error.message).toContain(`because (${code})`);
       expect(error.executed).toBe("no");
       expect(connection.state).toBe("closed");
-      expect(accepted).toBe(1);
+      // Fresh credentials are tried, once.
+      expect([accepted, asked]).toEqual(after === "stop" ? [1, 1] : [2, 2]);
     } else {
       const caught = failure(call);
       await until(() => accepted >= 3);

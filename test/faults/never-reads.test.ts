@@ -40,6 +40,7 @@ function stuckServer() {
       onOpen: () => undefined,
       onLost: () => undefined,
       onGoAway: () => undefined,
+      onRefresh: () => undefined,
       onCut: (_code, reason) => {
         throw new Error(reason);
       },

@@ -163,7 +163,7 @@ describe("upgrades that are not for it", () => {
       });
       socket.on("close", () => resolve(text));
       socket.write(
-        "GET /rpc HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+        "GET /rpc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
           "Sec-WebSocket-Protocol: hawser.v1\r\n\r\n",
       );
     });
@@ -173,7 +173,7 @@ describe("upgrades that are not for it", () => {
   test.each(["/other", "/rpc"])("%s: clients that hang up, or never do, harm nobody", async (path) => {
     const server = hawser();
     const { port, url } = await server.listen({ port: 0, host: "127.0.0.1" });
-    const request = `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+    const request = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
     for (let index = 0; index < 50; index++) {
       await new Promise<void>((resolve) => {
         const socket = connectTcp(port, "127.0.0.1");

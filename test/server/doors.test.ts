@@ -207,7 +207,7 @@ describe("drain", () => {
     raw.send(packet(1, frames.open()));
     await until(() => state.entered === 1);
     const drained = server.drain({ timeoutMs: 60_000, spreadMs: 5 });
-    expect(await raw.hear("goAway")).toMatchObject({ code: 1001, reconnect: true, afterMs: 5 });
+    expect(await raw.hear("goAway")).toMatchObject({ code: 1001, reconnect: true, afterMs: 0 });
     await expect(rawConnect(url)).rejects.toThrow("503");
     state.release();
     expect(await raw.hear("end")).toMatchObject({ code: 0 });
@@ -215,6 +215,27 @@ describe("drain", () => {
     raw.ws.close(1000);
     await drained;
     expect(state.aborted).toBe(0);
+  });
+
+  test("lets each client go when its own calls are done, whatever the others do", async () => {
+    const { state, routes } = slowRoutes();
+    const { url, server } = await serve({ routes });
+    const busy = await rawConnect(url);
+    await busy.greet();
+    busy.send(packet(1, frames.open()));
+    await until(() => state.entered === 1);
+    const idle = await rawConnect(url);
+    await idle.greet();
+    const drained = server.drain({ timeoutMs: 60_000, spreadMs: 5 });
+    await idle.hear("goAway");
+    idle.send(packet(0, frames.pong()));
+    expect(await idle.closed).toMatchObject({ code: 1001 });
+    expect(state.aborted).toBe(0);
+    state.release();
+    await busy.hear("end");
+    busy.send(packet(0, frames.pong()));
+    expect(await busy.closed).toMatchObject({ code: 1001 });
+    await drained;
   });
 
   test("gives up calls that take longer than its time", async () => {

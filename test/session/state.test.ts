@@ -61,6 +61,7 @@ class Bench {
       onOpen: ({ resumed, resent }) => this.events.push(`open resumed=${resumed} resent=${resent}`),
       onLost: () => this.events.push("lost"),
       onGoAway: ({ code }) => this.events.push(`goAway ${code}`),
+      onRefresh: ({ withinMs }) => this.events.push(`refresh ${withinMs}`),
       onCut: (code) => this.events.push(`cut ${code}`),
       onWake: () => undefined,
     };
@@ -105,6 +106,7 @@ const INPUTS: Record<SessionInput, (session: Session) => void> = {
   pong: (session) => session.receive(bytes([{ kind: "pong", id: 1 }]), 0),
   goAway: (session) =>
     session.receive(bytes([{ kind: "goAway", code: 1001, reason: "", reconnect: true, afterMs: 0 }]), 0),
+  refresh: (session) => session.receive(bytes([{ kind: "refresh", credentials: "", withinMs: 5 }]), 0),
   hello: (session) => session.receive(bytes([HELLO]), 0),
   linkDown: (session) => session.linkDown(),
   end: (session) => session.end(),

@@ -309,6 +309,16 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
           { kind: "goAway", code: 4403, reason: "banned", reconnect: false, afterMs: 0 },
           0,
         ),
+        single(
+          "Refresh: the server asks for new credentials.",
+          { kind: "refresh", credentials: "", withinMs: 30_000 },
+          0,
+        ),
+        single(
+          "Refresh: the client gives them.",
+          { kind: "refresh", credentials: "c2VjcmV0", withinMs: 0 },
+          0,
+        ),
       ],
     },
     "handshake-begin.json": exchange(

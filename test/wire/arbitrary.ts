@@ -135,6 +135,7 @@ const kinds: readonly fc.Arbitrary<Frame>[] = [
     reconnect: fc.boolean(),
     afterMs: uint32,
   }),
+  fc.record({ kind: fc.constant("refresh" as const), credentials: text, withinMs: uint32 }),
 ];
 
 /** Any frame that can be encoded. */

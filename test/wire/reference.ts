@@ -92,6 +92,10 @@ function frameToPb(frame: Frame): PbFrameInit {
       const { kind, ...value } = frame;
       return { kind: { case: kind, value } };
     }
+    case "refresh": {
+      const { kind, ...value } = frame;
+      return { kind: { case: kind, value } };
+    }
     case "unknown":
       return {};
   }
@@ -190,6 +194,10 @@ function frameFromPb(frame: PbFrame): Frame {
     case "goAway": {
       const { code, reason, reconnect, afterMs } = kind.value;
       return { kind: "goAway", code, reason, reconnect, afterMs };
+    }
+    case "refresh": {
+      const { credentials, withinMs } = kind.value;
+      return { kind: "refresh", credentials, withinMs };
     }
     case undefined:
       return { kind: "unknown" };

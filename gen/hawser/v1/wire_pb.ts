@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hawser/v1/wire.proto.
  */
 export const file_hawser_v1_wire: GenFile = /*@__PURE__*/
-  fileDesc("ChRoYXdzZXIvdjEvd2lyZS5wcm90bxIJaGF3c2VyLnYxIkQKBlBhY2tldBILCgNzZXEYASABKAQSCwoDYWNrGAIgASgEEiAKBmZyYW1lcxgDIAMoCzIQLmhhd3Nlci52MS5GcmFtZSLsAgoFRnJhbWUSHwoEZGF0YRgBIAEoCzIPLmhhd3Nlci52MS5EYXRhSAASHwoEb3BlbhgCIAEoCzIPLmhhd3Nlci52MS5PcGVuSAASHQoDZW5kGAMgASgLMg4uaGF3c2VyLnYxLkVuZEgAEiMKBmNhbmNlbBgEIAEoCzIRLmhhd3Nlci52MS5DYW5jZWxIABIjCgZjcmVkaXQYBSABKAsyES5oYXdzZXIudjEuQ3JlZGl0SAASHwoEcGluZxgGIAEoCzIPLmhhd3Nlci52MS5QaW5nSAASHwoEcG9uZxgHIAEoCzIPLmhhd3Nlci52MS5Qb25nSAASIQoFaGVsbG8YCCABKAsyEC5oYXdzZXIudjEuSGVsbG9IABIlCgd3ZWxjb21lGAkgASgLMhIuaGF3c2VyLnYxLldlbGNvbWVIABIkCgdnb19hd2F5GAogASgLMhEuaGF3c2VyLnYxLkdvQXdheUgAQgYKBGtpbmQiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiJQoGRGV0YWlsEgwKBHR5cGUYASABKAkSDQoFdmFsdWUYAiABKAwi1gEKBE9wZW4SDAoEY2FsbBgBIAEoBBIOCgZtZXRob2QYAiABKA0SDAoEbmFtZRgDIAEoCRIiCgdoZWFkZXJzGAQgAygLMhEuaGF3c2VyLnYxLkhlYWRlchISCgp0aW1lb3V0X21zGAUgASgEEgsKA2VuZBgGIAEoCBIMCgRzaXplGAcgASgEEhQKB3BheWxvYWQYCCABKAxIAIgBARIUCgxyZXN1bWVfdG9rZW4YCSABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJQgoKCF9wYXlsb2FkIosBCgREYXRhEgwKBGNhbGwYASABKAQSCwoDZW5kGAIgASgIEgwKBHNpemUYAyABKAQSIgoHaGVhZGVycxgEIAMoCzIRLmhhd3Nlci52MS5IZWFkZXISFAoHcGF5bG9hZBgFIAEoDEgAiAEBEhQKDHJlc3VtZV90b2tlbhgGIAEoCUIKCghfcGF5bG9hZCLmAQoDRW5kEgwKBGNhbGwYASABKAQSDAoEY29kZRgCIAEoDRIPCgdtZXNzYWdlGAMgASgJEiIKB2RldGFpbHMYBCADKAsyES5oYXdzZXIudjEuRGV0YWlsEiIKB2hlYWRlcnMYBSADKAsyES5oYXdzZXIudjEuSGVhZGVyEiMKCHRyYWlsZXJzGAYgAygLMhEuaGF3c2VyLnYxLkhlYWRlchIPCgdyZWZ1c2VkGAcgASgIEhQKB3BheWxvYWQYCCABKAxIAIgBARISCgp1bmZpbmlzaGVkGAkgASgIQgoKCF9wYXlsb2FkIjUKBkNhbmNlbBIMCgRjYWxsGAEgASgEEgwKBGNvZGUYAiABKA0SDwoHbWVzc2FnZRgDIAEoCSIlCgZDcmVkaXQSDAoEY2FsbBgBIAEoBBINCgVieXRlcxgCIAEoBCISCgRQaW5nEgoKAmlkGAEgASgEIhIKBFBvbmcSCgoCaWQYASABKAQicAoGTGltaXRzEhQKDHBhY2tldF9ieXRlcxgBIAEoDRIVCg1tZXNzYWdlX2J5dGVzGAIgASgNEhQKDGNyZWRpdF9ieXRlcxgDIAEoDRIUCgxoZWFkZXJfYnl0ZXMYBCABKA0SDQoFY2FsbHMYBSABKA0igwIKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SIwoEbW9kZRgCIAEoDjIVLmhhd3Nlci52MS5IZWxsby5Nb2RlEg8KB3Nlc3Npb24YAyABKAwSDQoFZXBvY2gYBCABKAwSEAoIcmVjZWl2ZWQYBSABKAQSEwoLY3JlZGVudGlhbHMYBiABKAkSIQoGbGltaXRzGAcgASgLMhEuaGF3c2VyLnYxLkxpbWl0cxINCgVhZ2VudBgIIAEoCRIMCgRsaW5rGAkgASgNIj0KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfQkVHSU4QARIPCgtNT0RFX1JFU1VNRRACIrQBCgdXZWxjb21lEg8KB3Nlc3Npb24YASABKAwSDQoFZXBvY2gYAiABKAwSDwoHcmVzdW1lZBgDIAEoCBIQCghyZWNlaXZlZBgEIAEoBBIhCgZsaW1pdHMYBSABKAsyES5oYXdzZXIudjEuTGltaXRzEhgKEHBpbmdfaW50ZXJ2YWxfbXMYBiABKA0SFwoPcGluZ190aW1lb3V0X21zGAcgASgNEhAKCGdyYWNlX21zGAggASgNIksKBkdvQXdheRIMCgRjb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIRCglyZWNvbm5lY3QYAyABKAgSEAoIYWZ0ZXJfbXMYBCABKA1iBnByb3RvMw");
+  fileDesc("ChRoYXdzZXIvdjEvd2lyZS5wcm90bxIJaGF3c2VyLnYxIkQKBlBhY2tldBILCgNzZXEYASABKAQSCwoDYWNrGAIgASgEEiAKBmZyYW1lcxgDIAMoCzIQLmhhd3Nlci52MS5GcmFtZSKTAwoFRnJhbWUSHwoEZGF0YRgBIAEoCzIPLmhhd3Nlci52MS5EYXRhSAASHwoEb3BlbhgCIAEoCzIPLmhhd3Nlci52MS5PcGVuSAASHQoDZW5kGAMgASgLMg4uaGF3c2VyLnYxLkVuZEgAEiMKBmNhbmNlbBgEIAEoCzIRLmhhd3Nlci52MS5DYW5jZWxIABIjCgZjcmVkaXQYBSABKAsyES5oYXdzZXIudjEuQ3JlZGl0SAASHwoEcGluZxgGIAEoCzIPLmhhd3Nlci52MS5QaW5nSAASHwoEcG9uZxgHIAEoCzIPLmhhd3Nlci52MS5Qb25nSAASIQoFaGVsbG8YCCABKAsyEC5oYXdzZXIudjEuSGVsbG9IABIlCgd3ZWxjb21lGAkgASgLMhIuaGF3c2VyLnYxLldlbGNvbWVIABIkCgdnb19hd2F5GAogASgLMhEuaGF3c2VyLnYxLkdvQXdheUgAEiUKB3JlZnJlc2gYCyABKAsyEi5oYXdzZXIudjEuUmVmcmVzaEgAQgYKBGtpbmQiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiJQoGRGV0YWlsEgwKBHR5cGUYASABKAkSDQoFdmFsdWUYAiABKAwi1gEKBE9wZW4SDAoEY2FsbBgBIAEoBBIOCgZtZXRob2QYAiABKA0SDAoEbmFtZRgDIAEoCRIiCgdoZWFkZXJzGAQgAygLMhEuaGF3c2VyLnYxLkhlYWRlchISCgp0aW1lb3V0X21zGAUgASgEEgsKA2VuZBgGIAEoCBIMCgRzaXplGAcgASgEEhQKB3BheWxvYWQYCCABKAxIAIgBARIUCgxyZXN1bWVfdG9rZW4YCSABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJQgoKCF9wYXlsb2FkIosBCgREYXRhEgwKBGNhbGwYASABKAQSCwoDZW5kGAIgASgIEgwKBHNpemUYAyABKAQSIgoHaGVhZGVycxgEIAMoCzIRLmhhd3Nlci52MS5IZWFkZXISFAoHcGF5bG9hZBgFIAEoDEgAiAEBEhQKDHJlc3VtZV90b2tlbhgGIAEoCUIKCghfcGF5bG9hZCLmAQoDRW5kEgwKBGNhbGwYASABKAQSDAoEY29kZRgCIAEoDRIPCgdtZXNzYWdlGAMgASgJEiIKB2RldGFpbHMYBCADKAsyES5oYXdzZXIudjEuRGV0YWlsEiIKB2hlYWRlcnMYBSADKAsyES5oYXdzZXIudjEuSGVhZGVyEiMKCHRyYWlsZXJzGAYgAygLMhEuaGF3c2VyLnYxLkhlYWRlchIPCgdyZWZ1c2VkGAcgASgIEhQKB3BheWxvYWQYCCABKAxIAIgBARISCgp1bmZpbmlzaGVkGAkgASgIQgoKCF9wYXlsb2FkIjUKBkNhbmNlbBIMCgRjYWxsGAEgASgEEgwKBGNvZGUYAiABKA0SDwoHbWVzc2FnZRgDIAEoCSIlCgZDcmVkaXQSDAoEY2FsbBgBIAEoBBINCgVieXRlcxgCIAEoBCISCgRQaW5nEgoKAmlkGAEgASgEIhIKBFBvbmcSCgoCaWQYASABKAQicAoGTGltaXRzEhQKDHBhY2tldF9ieXRlcxgBIAEoDRIVCg1tZXNzYWdlX2J5dGVzGAIgASgNEhQKDGNyZWRpdF9ieXRlcxgDIAEoDRIUCgxoZWFkZXJfYnl0ZXMYBCABKA0SDQoFY2FsbHMYBSABKA0igwIKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SIwoEbW9kZRgCIAEoDjIVLmhhd3Nlci52MS5IZWxsby5Nb2RlEg8KB3Nlc3Npb24YAyABKAwSDQoFZXBvY2gYBCABKAwSEAoIcmVjZWl2ZWQYBSABKAQSEwoLY3JlZGVudGlhbHMYBiABKAkSIQoGbGltaXRzGAcgASgLMhEuaGF3c2VyLnYxLkxpbWl0cxINCgVhZ2VudBgIIAEoCRIMCgRsaW5rGAkgASgNIj0KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfQkVHSU4QARIPCgtNT0RFX1JFU1VNRRACIrQBCgdXZWxjb21lEg8KB3Nlc3Npb24YASABKAwSDQoFZXBvY2gYAiABKAwSDwoHcmVzdW1lZBgDIAEoCBIQCghyZWNlaXZlZBgEIAEoBBIhCgZsaW1pdHMYBSABKAsyES5oYXdzZXIudjEuTGltaXRzEhgKEHBpbmdfaW50ZXJ2YWxfbXMYBiABKA0SFwoPcGluZ190aW1lb3V0X21zGAcgASgNEhAKCGdyYWNlX21zGAggASgNIksKBkdvQXdheRIMCgRjb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIRCglyZWNvbm5lY3QYAyABKAgSEAoIYWZ0ZXJfbXMYBCABKA0iMQoHUmVmcmVzaBITCgtjcmVkZW50aWFscxgBIAEoCRIRCgl3aXRoaW5fbXMYAiABKA1iBnByb3RvMw");
 
 /**
  * One binary WebSocket message.
@@ -55,7 +55,7 @@ export const PacketSchema: GenMessage<Packet> = /*@__PURE__*/
 export type Frame = Message<"hawser.v1.Frame"> & {
   /**
    * Frames 1 to 5 are call frames: sequenced, acknowledged, resent. The others are control frames: they live and
-   * die with the link. Numbers 11 and 12 belong to Refresh and Publication of a later revision.
+   * die with the link. Number 12 belongs to Publication of a later revision.
    *
    * @generated from oneof hawser.v1.Frame.kind
    */
@@ -119,6 +119,12 @@ export type Frame = Message<"hawser.v1.Frame"> & {
      */
     value: GoAway;
     case: "goAway";
+  } | {
+    /**
+     * @generated from field: hawser.v1.Refresh refresh = 11;
+     */
+    value: Refresh;
+    case: "refresh";
   } | { case: undefined; value?: undefined };
 };
 
@@ -719,4 +725,32 @@ export type GoAway = Message<"hawser.v1.GoAway"> & {
  */
 export const GoAwaySchema: GenMessage<GoAway> = /*@__PURE__*/
   messageDesc(file_hawser_v1_wire, 14);
+
+/**
+ * Credentials of a link that stays up for longer than they are good for.
+ *
+ * @generated from message hawser.v1.Refresh
+ */
+export type Refresh = Message<"hawser.v1.Refresh"> & {
+  /**
+   * From the side that connected: new credentials, as in Hello. It may send them without being asked.
+   *
+   * @generated from field: string credentials = 1;
+   */
+  credentials: string;
+
+  /**
+   * From the side that accepted: it asks for new credentials; without good ones it closes the link after this time (4401).
+   *
+   * @generated from field: uint32 within_ms = 2;
+   */
+  withinMs: number;
+};
+
+/**
+ * Describes the message hawser.v1.Refresh.
+ * Use `create(RefreshSchema)` to create a new message.
+ */
+export const RefreshSchema: GenMessage<Refresh> = /*@__PURE__*/
+  messageDesc(file_hawser_v1_wire, 15);
 
