@@ -7,6 +7,18 @@ export {
   createContextValues,
 } from "./base/context.js";
 export { type ErrorDetail, type Executed, errorDetail, RpcError, type RpcErrorInit } from "./base/error.js";
+export type {
+  CallInfo,
+  CallObserver,
+  CallOutcome,
+  LimitEvent,
+  LinkEnd,
+  LinkInfo,
+  Observer,
+  Refused,
+  SessionEvent,
+  Traffic,
+} from "./base/observer.js";
 export type { Begun, Claim, IdempotencyId, IdempotencyStore, RequestShape } from "./idempotency/store.js";
 export { LostClaimError } from "./idempotency/store.js";
 export type { RetryOptions } from "./retry/options.js";

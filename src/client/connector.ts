@@ -5,6 +5,7 @@ import { hex } from "../base/hex.js";
 import { Driver } from "../driver/driver.js";
 import { Emitter } from "../driver/emitter.js";
 import { BEARER_SUBPROTOCOL, type Link, type LinkEvents, SUBPROTOCOL } from "../driver/link.js";
+import { type LinkOwner, ObservedLink } from "../driver/observed-link.js";
 import { Timers } from "../driver/timers.js";
 import { uuidV7 } from "../idempotency/key.js";
 import { Retrier } from "../retry/retrier.js";
@@ -74,7 +75,10 @@ class Connector implements Connection {
       encoder: new PacketEncoder(platform.allocate),
       routes: settings.routes,
       createTransport: (calls) =>
-        createTransport({ calls, retrier: this.#retrier, newKey }, settings.interceptors),
+        createTransport(
+          { calls, retrier: this.#retrier, newKey, observer: settings.observer },
+          settings.interceptors,
+        ),
       handlerInterceptors: settings.handlerInterceptors,
       onHandlerError: settings.onHandlerError,
       // Keys are for what servers do.
@@ -83,6 +87,7 @@ class Connector implements Connection {
       maxWaitMs: settings.maxWaitMs,
       whyNotOpen: () => this.#lastFailure,
       agent: AGENT,
+      observer: settings.observer,
       events: {
         onOpen: (opened) => this.#onOpen(opened),
         onLost: () => {
@@ -188,6 +193,16 @@ class Connector implements Connection {
     );
   }
 
+  readonly #linkOwner: LinkOwner = ((connector: Connector) => ({
+    get sessionId() {
+      return connector.sessionId === "" ? undefined : connector.sessionId;
+    },
+    identity: undefined,
+    get rtt() {
+      return connector.rtt;
+    },
+  }))(this);
+
   /** Called inside a promise so that what it throws becomes a rejection. */
   #credentials(): Promise<string> {
     return new Promise((resolve) => {
@@ -215,6 +230,11 @@ class Connector implements Connection {
         else if (this.#state === "closed") this.#linkGone?.();
       },
     };
+    const { observer } = this.#settings;
+    const watch =
+      observer === undefined
+        ? undefined
+        : new ObservedLink("client", this.#url, observer, this.#timers.clock);
     const dialled = () => {
       this.#dial = undefined;
       this.#timers.delete(this.#dialLimit);
@@ -223,10 +243,14 @@ class Connector implements Connection {
       this.#dial = this.#platform.dial(
         this.#url,
         dialRequest(this.#settings, token),
-        events,
+        watch?.events(events) ?? events,
         (opened) => {
           dialled();
-          link = opened;
+          link = watch?.link(opened) ?? opened;
+          if (watch !== undefined) {
+            watch.owner = this.#linkOwner;
+            watch.opened();
+          }
           if (!current()) return link.close(CloseCode.normal, "closed by the client");
           this.#driver.setLink(link);
           this.#peer.linkUp(this.#timers.clock(), token);

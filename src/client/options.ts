@@ -1,4 +1,5 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
+import { combineObservers, type Observer } from "../base/observer.js";
 import { checkStore } from "../idempotency/check.js";
 import { type RetryOptions, type RetrySettings, resolveRetryOptions } from "../retry/options.js";
 import { collectRoutes, type Routes, type RouteTable } from "../rpc/router.js";
@@ -72,6 +73,8 @@ export interface ConnectOptions extends SessionOptions {
    * schema marks IDEMPOTENT or NO_SIDE_EFFECTS, and calls with an idempotency key, have up to five attempts.
    */
   readonly retry?: RetryOptions | false;
+  /** What the connection reports to: metrics, traces, logs. Default: nothing, which costs nothing. */
+  readonly observer?: Observer | readonly Observer[];
   /** Calls that may wait for a connection; more fail with RESOURCE_EXHAUSTED. Default 1,000. */
   readonly maxWaitingCalls?: number;
   /** Longest time that a call waits for a connection before it fails with UNAVAILABLE, in milliseconds. Default 30,000. */
@@ -106,6 +109,7 @@ export interface ConnectSettings {
   readonly handlerInterceptors: readonly Interceptor[];
   readonly reconnect: Required<ReconnectOptions>;
   readonly retry: RetrySettings;
+  readonly observer: Observer | undefined;
   readonly maxWaitingCalls: number;
   readonly maxWaitMs: number;
   readonly onHandlerError: (error: unknown, method: string) => void;
@@ -121,6 +125,7 @@ const KEYS = [
   "handlerInterceptors",
   "reconnect",
   "retry",
+  "observer",
   "maxWaitingCalls",
   "maxWaitMs",
   "onHandlerError",
@@ -169,6 +174,10 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
     tls,
     routes,
     retry: resolveRetryOptions(options.retry),
+    observer: combineObservers(options.observer, (error) => {
+      // biome-ignore lint/suspicious/noConsole: a connection has no other log.
+      console.error("hawser: an observer failed:", error);
+    }),
     interceptors: options.interceptors ?? [],
     handlerInterceptors: options.handlerInterceptors ?? [],
     reconnect: {

@@ -1,6 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
+import type { Observer } from "../base/observer.js";
 import type { CallerCall, CallPlan } from "../rpc/caller-call.js";
 import type { Calls } from "../rpc/calls.js";
 import { toWireHeaders } from "../rpc/metadata.js";
@@ -16,6 +17,7 @@ export interface Caller {
   readonly retrier: Retrier;
   /** Makes an idempotency key that nobody else makes. */
   readonly newKey: () => string;
+  readonly observer?: Observer | undefined;
 }
 
 /** Longest idempotency key, in UTF-16 units. UUIDs have 36. */
@@ -84,6 +86,7 @@ export abstract class LogicalCall implements CallPlan, Retried {
     const delayMs = retrier.delayAfter(this, failed);
     if (delayMs === undefined) return false;
     if (failed.error?.executed !== "no") this.#mayHaveRun = true;
+    this.caller.observer?.callRetried?.(this.info.name, failed.error?.code ?? Code.Unknown);
     if (failed.failure !== "unwritten") {
       this.previousAttempts++;
       this.attempts++;

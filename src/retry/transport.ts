@@ -1,4 +1,5 @@
 import { intercepted } from "../rpc/interception.js";
+import { observed } from "../rpc/observed.js";
 import { StreamResult } from "../rpc/responses.js";
 import type { Interceptor, Transport } from "../rpc/transport.js";
 import { HedgedCall } from "./hedged-call.js";
@@ -23,5 +24,7 @@ export function createTransport(caller: Caller, interceptors: readonly Intercept
       return new StreamResult(method, call.messages, call);
     },
   };
-  return interceptors.length === 0 ? transport : intercepted(transport, interceptors);
+  const whole = interceptors.length === 0 ? transport : intercepted(transport, interceptors);
+  const { observer } = caller;
+  return observer === undefined ? whole : observed(whole, observer, caller.calls.clock);
 }

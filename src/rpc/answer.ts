@@ -7,6 +7,7 @@ import {
 } from "@bufbuild/protobuf";
 import { Code, codeFromWire } from "../base/code.js";
 import { RpcError } from "../base/error.js";
+import type { CallObserver, Observer } from "../base/observer.js";
 import type { EndFrame, Header, OpenFrame } from "../wire/frame.js";
 import { Call } from "./call.js";
 import type { Answerer, AnsweringCall, EndRefusal } from "./call-table.js";
@@ -42,6 +43,7 @@ export interface AnswererInit {
   readonly guard: CallGuard | undefined;
   readonly peer: () => Transport;
   readonly session: () => SessionInfo;
+  readonly observer?: Observer | undefined;
 }
 
 /** Makes the answering side of calls from a table of routes. */
@@ -97,6 +99,9 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   readonly #singleRequest: boolean;
   /** The handler has the call, or a guard that lets it wait for one. */
   #begun = false;
+  /** Follows the call, and is told once how it ended. */
+  #observer: CallObserver | undefined;
+  #ended: ((code: Code | 0, error: RpcError | undefined) => void) | undefined;
   /** The handler is at work. */
   #busy = false;
   /** It still is, though the call is over. */
@@ -117,6 +122,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     this.#calls = calls;
     this.#init = init;
     this.#context = new CallContext(route.method, this);
+    if (init.observer?.callStarted !== undefined) this.#observe(init.observer.callStarted);
     const kind = route.method.methodKind;
     this.#singleRequest = kind === "unary" || kind === "server_streaming";
   }
@@ -237,6 +243,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     this.#leave();
     if (this.aborted !== undefined) return;
     this.aborted = reason;
+    this.#ended?.(reason.code, reason);
     this.#pump?.stop();
     this.#reader?.wake();
     this.#context.abort(reason);
@@ -254,7 +261,38 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     this.#message = undefined;
   }
 
+  #observe(callStarted: NonNullable<Observer["callStarted"]>): void {
+    const { name, method } = this.#route;
+    const context = this.#context;
+    const { id, identity } = this.#init.session();
+    const startedAt = this.#calls.clock();
+    const observer = callStarted({
+      side: "handler",
+      name,
+      method,
+      sessionId: id,
+      identity: identity?.id,
+      get header() {
+        return context.requestHeader;
+      },
+    });
+    if (observer === undefined) return;
+    this.#observer = observer;
+    this.#ended = (code, error) => {
+      this.#ended = undefined;
+      const sent = this.#pump?.sent ?? (code === 0 ? 1 : 0);
+      const received = this.receiver.consumed;
+      observer.ended?.({ code, error, durationMs: this.#calls.clock() - startedAt, sent, received });
+    };
+  }
+
   #begin(message: AnyMessage | undefined): void {
+    const observer = this.#observer;
+    if (observer?.run === undefined) this.#beginNow(message);
+    else observer.run(() => this.#beginNow(message));
+  }
+
+  #beginNow(message: AnyMessage | undefined): void {
     this.#begun = true;
     if (this.#init.interceptors.length > 0) {
       this.#beginIntercepted(message);
@@ -475,8 +513,13 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     }
     this.#pump?.stop();
     this.#reader?.wake();
+    this.#ended?.(out.code === 0 ? 0 : codeFromWire(out.code), out.code === 0 ? undefined : errorOf(out));
     this.#calls.sendEnd(this, out);
   }
+}
+
+function errorOf({ code, message, details }: EndFrame): RpcError {
+  return new RpcError(message, codeFromWire(code), { details });
 }
 
 function answersOnce(method: DescMethod): boolean {

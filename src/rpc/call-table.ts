@@ -70,6 +70,8 @@ export interface CallsInit {
   readonly maxHeldBytes?: number | undefined;
   /** Asked before a call of the other side is begun: why it is turned away, if it is. */
   readonly admit?: (() => EndRefusal | undefined) | undefined;
+  /** A limit was met, by the name of its option. */
+  readonly onLimit?: ((limit: string) => void) | undefined;
   readonly answerer: Answerer;
   /** What is known about why there is no connection, for error messages. */
   readonly whyNotOpen: () => string;

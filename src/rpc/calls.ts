@@ -308,10 +308,12 @@ export class Calls implements Opener {
   }
 
   #tooMuchHeld(executed: Executed): RpcError {
-    return new RpcError(this.#heldMessage, Code.ResourceExhausted, { executed });
+    return new RpcError(this.#heldMessage(), Code.ResourceExhausted, { executed });
   }
 
-  get #heldMessage(): string {
+  /** To be called when it is used: the limit was met. */
+  #heldMessage(): string {
+    this.#init.onLimit?.("maxHeldBytes");
     return `messages of ${this.held.bytes} bytes wait for their readers already (maxHeldBytes)`;
   }
 
@@ -436,6 +438,7 @@ export class Calls implements Opener {
   /** The outbox has been full for too long: fails what waits for room, but not what waits for its reader's credit. */
   #starve(now: number): void {
     this.#starvedAt = now;
+    this.#init.onLimit?.("outboxWaitMs");
     const reason = `the outbox was full for ${this.#init.outboxWaitMs} ms (outboxBytes, outboxWaitMs): the other side takes no more`;
     for (const call of [...this.#turns]) {
       if (call.sender.isStarving) call.starved(reason);
@@ -455,6 +458,7 @@ export class Calls implements Opener {
     const name = this.#incoming.name(frame.method, frame.name);
     const { limits, answerer } = this.#init;
     if (this.#peerOpen + this.#lingering >= limits.calls) {
+      this.#init.onLimit?.("limits.calls");
       const lingering =
         this.#lingering === 0 ? "" : `, or their handlers still run after they were cancelled`;
       return this.#refuse(
@@ -465,8 +469,9 @@ export class Calls implements Opener {
     }
     const refusal = this.#init.admit?.();
     if (refusal !== undefined) return this.#refuse(id, refusal.code, refusal.message, true, refusal.details);
-    if (this.#heldIsFull(frame.payload)) return this.#refuse(id, Code.ResourceExhausted, this.#heldMessage);
+    if (this.#heldIsFull(frame.payload)) return this.#refuse(id, Code.ResourceExhausted, this.#heldMessage());
     if (frame.headers !== undefined && headerBytes(frame.headers) > limits.headerBytes) {
+      this.#init.onLimit?.("limits.headerBytes");
       return this.#refuse(
         id,
         Code.ResourceExhausted,
@@ -478,6 +483,7 @@ export class Calls implements Opener {
       (frame.payload !== undefined && frame.payload.length > limits.messageBytes)
     ) {
       const size = Math.max(frame.size, frame.payload?.length ?? 0);
+      this.#init.onLimit?.("limits.messageBytes");
       return this.#refuse(id, Code.ResourceExhausted, tooLarge(size, limits.messageBytes).rawMessage);
     }
     const call = answerer.answer(frame, name, this);
@@ -502,7 +508,7 @@ export class Calls implements Opener {
     const { receiver } = call;
     if (receiver.ended) throw violation(`data for call ${frame.call} after its end`);
     if (this.#heldIsFull(frame.payload)) {
-      return this.#tooLarge(call, frame.call, new RpcError(this.#heldMessage, Code.ResourceExhausted));
+      return this.#tooLarge(call, frame.call, new RpcError(this.#heldMessage(), Code.ResourceExhausted));
     }
     if (frame.headers !== undefined && this.#isOwn(frame.call)) (call as CallingCall).answered(frame.headers);
     if (frame.payload !== undefined) {
@@ -512,6 +518,7 @@ export class Calls implements Opener {
       if (fault === "violation") throw violation(`data for call ${frame.call} beyond its credit or its size`);
       if (fault === "tooLarge") {
         const size = Math.max(frame.size, frame.payload.length);
+        this.#init.onLimit?.("limits.messageBytes");
         return this.#tooLarge(call, frame.call, tooLarge(size, this.#init.limits.messageBytes));
       }
       if (receiver.incomplete) this.giveCredit(call);

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.js";
 import { CloseCode } from "../base/close.js";
 import type { Code } from "../base/code.js";
 import { hex } from "../base/hex.js";
+import type { Observer } from "../base/observer.js";
 import type { OutboxBudget, SessionHost, SessionOpened } from "../session/host.js";
 import { Session } from "../session/session.js";
 import type { SessionSettings } from "../session/settings.js";
@@ -56,6 +57,9 @@ export interface PeerInit {
   readonly outboxBudget?: OutboxBudget | undefined;
   readonly whyNotOpen: () => string;
   readonly events: PeerEvents;
+  readonly observer?: Observer | undefined;
+  /** A limit was met, by the name of its option. */
+  readonly onLimit?: ((limit: string) => void) | undefined;
   readonly agent?: string;
   /** Server only. */
   readonly id?: Uint8Array;
@@ -98,6 +102,7 @@ export class Peer implements SessionHost {
       guard: init.guard,
       peer: () => this.transport,
       session: () => this.info,
+      observer: init.observer,
     });
     this.calls = new Calls(
       {
@@ -109,6 +114,7 @@ export class Peer implements SessionHost {
         outboxWaitMs: init.settings.outboxWaitMs,
         maxHeldBytes: init.maxHeldBytes,
         admit: init.admit,
+        onLimit: init.onLimit,
         answerer,
         whyNotOpen: init.whyNotOpen,
         onDeadline: () => this.#events.onDeadline(),

@@ -113,6 +113,8 @@ export class MessageReader<Desc extends DescMessage> implements AsyncIterableIte
 export interface Pump {
   /** Tells the iterable that nobody reads any more; used when the call ends first. */
   stop(): void;
+  /** Messages so far. */
+  readonly sent: number;
   /** Resolves when the iterable is done or was stopped; rejects with what it threw. */
   readonly done: Promise<void>;
 }
@@ -132,6 +134,7 @@ export function pumpMessages<Desc extends DescMessage>(
   const iterator = iterable[Symbol.asyncIterator]();
   let stopped = false;
   let first = true;
+  let sent = 0;
   const stop = () => {
     if (stopped) return;
     stopped = true;
@@ -149,6 +152,7 @@ export function pumpMessages<Desc extends DescMessage>(
         if (call.finished || stopped) return stop();
         if (result.done === true) return;
         const payload = encodeMessage(schema, result.value, encodeCode);
+        sent++;
         const room = calls.sendMessage(call, payload, false, resumeTokenOf(result.value));
         if (room !== undefined) {
           await room;
@@ -160,5 +164,12 @@ export function pumpMessages<Desc extends DescMessage>(
       throw error;
     }
   };
-  return { stop, done: run() };
+  const done = run();
+  return {
+    stop,
+    done,
+    get sent() {
+      return sent;
+    },
+  };
 }

@@ -17,11 +17,14 @@ const SWEEP_EVERY = 1_024;
 export class CallRates {
   readonly #perSecond: number;
   readonly #clock: Clock;
+  readonly #onLimit: (identity: string | undefined) => void;
   readonly #ofIdentities = new Map<string, TokenBucket>();
   readonly #ofSessions = new Map<RateOwner, TokenBucket>();
   #made = 0;
 
-  constructor(perSecond: number, clock: Clock) {
+  /** @param onLimit called with the identity whose call was turned away */
+  constructor(perSecond: number, clock: Clock, onLimit: (identity: string | undefined) => void) {
+    this.#onLimit = onLimit;
     this.#perSecond = perSecond;
     this.#clock = clock;
   }
@@ -35,6 +38,7 @@ export class CallRates {
         : this.#bucket(this.#ofIdentities, identity.id);
     const waitMs = bucket.tryTake(1, this.#clock());
     if (waitMs === 0) return undefined;
+    this.#onLimit(identity?.id);
     return {
       refused: true,
       code: Code.ResourceExhausted,

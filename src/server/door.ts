@@ -1,12 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { CloseCode } from "../base/close.js";
+import { type LinkOwner, ObservedLink } from "../driver/observed-link.js";
 import { wsLink } from "../driver/ws-link.js";
 import type { Identity } from "../rpc/context.js";
 import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
 import { Greeting } from "./greeting.js";
 import { Inflow, MAX_STRANGER_BYTES } from "./inflow.js";
 import { isLoopback } from "./origin.js";
+import type { LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 import { createUpgrader, refuseUpgrade, type Upgrader } from "./upgrade.js";
 
@@ -44,23 +46,24 @@ export class Door {
     const { settings } = this.#sessions;
     const { headers, url = "" } = request;
     const { localAddress } = request.socket;
-    if (this.#closed !== undefined) return refuseUpgrade(socket, 503, this.#closed);
-    const refused = settings.checkSource({ headers, localAddress });
-    if (refused !== undefined) return refuseUpgrade(socket, 403, refused);
     const remoteAddress = clientAddress(request, settings.trustedProxies);
+    const refuse = (status: number, reason: string, more?: Readonly<Record<string, string>>) => {
+      settings.observer?.refused?.({ address: remoteAddress, status, reason });
+      refuseUpgrade(socket, status, reason, more);
+    };
+    if (this.#closed !== undefined) return refuse(503, this.#closed);
+    const refused = settings.checkSource({ headers, localAddress });
+    if (refused !== undefined) return refuse(403, refused);
     const { maxConnections, maxConnectionsPerAddress } = settings;
     if (this.#connections >= maxConnections) {
-      return refuseUpgrade(
-        socket,
-        503,
-        `${maxConnections} connections are open (maxConnections)`,
-        RETRY_AFTER,
-      );
+      settings.observer?.limited?.({ limit: "maxConnections", address: remoteAddress });
+      return refuse(503, `${maxConnections} connections are open (maxConnections)`, RETRY_AFTER);
     }
     const counted = remoteAddress !== undefined && (settings.countsLoopback || !isLoopback(remoteAddress));
     if (counted && (this.#byAddress.get(remoteAddress) ?? 0) >= maxConnectionsPerAddress) {
       const reason = `${maxConnectionsPerAddress} connections of this address are open (maxConnectionsPerAddress)`;
-      return refuseUpgrade(socket, 429, reason, RETRY_AFTER);
+      settings.observer?.limited?.({ limit: "maxConnectionsPerAddress", address: remoteAddress });
+      return refuse(429, reason, RETRY_AFTER);
     }
     this.#count(counted ? remoteAddress : undefined, 1);
     socket.once("close", () => this.#count(counted ? remoteAddress : undefined, -1));
@@ -75,7 +78,7 @@ export class Door {
       },
       (error: unknown) => {
         const { httpStatus, reason } = refusalOf(error, settings);
-        refuseUpgrade(socket, httpStatus, reason, httpStatus === 401 ? CHALLENGE : undefined);
+        refuse(httpStatus, reason, httpStatus === 401 ? CHALLENGE : undefined);
       },
     );
   }
@@ -113,17 +116,34 @@ export class Door {
   ): void {
     const { settings, timers } = this.#sessions;
     this.#upgrader.upgrade(request, socket, head, (ws) => {
+      const { observer } = settings;
+      const watch =
+        observer === undefined
+          ? undefined
+          : new ObservedLink("server", info.remoteAddress, observer, timers.clock);
       const inflow = new Inflow(ws, socket, timers, settings, {
-        onThrottled: () => undefined,
+        onThrottled: (limit) =>
+          observer?.limited?.({ limit, identity: watch?.identity, address: info.remoteAddress }),
         onTooMuch: () =>
           greeting.close(CloseCode.tooBig, `more than ${MAX_STRANGER_BYTES} bytes before authentication`),
       });
       const greeting: Greeting = new Greeting(
         this.#sessions,
-        (events) => wsLink(ws, socket, inflow.watch(events)),
+        (events) => {
+          const link = wsLink(ws, socket, inflow.watch(watch?.events(events) ?? events));
+          return watch?.link(link) ?? link;
+        },
         info,
-        { identity, onWelcome: () => inflow.welcome(), onGone: () => inflow.end() },
+        {
+          identity,
+          onWelcome: () => inflow.welcome(),
+          onSession: (session) => {
+            if (watch !== undefined) watch.owner = ownerOf(session);
+          },
+          onGone: () => inflow.end(),
+        },
       );
+      watch?.opened();
       this.#greetings.add(greeting);
       void greeting.closed.then(() => this.#greetings.delete(greeting));
     });
@@ -136,6 +156,18 @@ export class Door {
     if (count === 0) this.#byAddress.delete(address);
     else this.#byAddress.set(address, count);
   }
+}
+
+function ownerOf(session: LiveSession): LinkOwner {
+  return {
+    sessionId: session.id,
+    get identity() {
+      return session.identity?.id;
+    },
+    get rtt() {
+      return session.rtt;
+    },
+  };
 }
 
 /** There may be room again in a moment. */

@@ -19,6 +19,8 @@ export interface GreetingOptions {
   readonly identity?: Identity | undefined;
   /** The client is authenticated. */
   readonly onWelcome?: () => void;
+  /** The link serves this session. */
+  readonly onSession?: (session: LiveSession) => void;
   /** The link is gone. */
   readonly onGone?: () => void;
 }
@@ -106,7 +108,10 @@ export class Greeting implements TimerItem {
         this.#options.onWelcome?.();
         const entered = this.#sessions.enter(hello, identity, this.#link, this.#info);
         if ("refused" in entered) this.#reject(entered.refused, entered.reason);
-        else this.#session = entered;
+        else {
+          this.#session = entered;
+          this.#options.onSession?.(entered);
+        }
       },
       (error: unknown) => {
         const { closeCode, reason } = refusalOf(error, this.#sessions.settings);
@@ -126,6 +131,8 @@ export class Greeting implements TimerItem {
     if (this.#gone) return;
     this.#gone = true;
     this.#sessions.timers.delete(this);
+    const { observer } = this.#sessions.settings;
+    observer?.refused?.({ address: this.#info.remoteAddress, status: code, reason });
     this.#link.close(code, reason);
   }
 }

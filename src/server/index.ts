@@ -13,6 +13,7 @@ export {
 export * from "../index.js";
 export type { AuthRequest } from "./authentication.js";
 export type { EvictionLimit, ServerEvents } from "./events.js";
+export type { Health } from "./health.js";
 export type { LimitOptions } from "./limits.js";
 export type { Logger, ServerOptions } from "./options.js";
 export {

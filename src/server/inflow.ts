@@ -15,8 +15,8 @@ export interface InflowLimits {
 
 /** What an {@link Inflow} tells. */
 export interface InflowHost {
-  /** Reading stops for a while. */
-  onThrottled(): void;
+  /** Reading stops for a while, because of this limit. */
+  onThrottled(limit: "messagesPerSecond" | "bytesPerSecond"): void;
   /** More has come than a stranger may send: the link must be closed. */
   onTooMuch(): void;
 }
@@ -80,9 +80,11 @@ export class Inflow {
 
   #count(bytes: number): void {
     const now = this.#timers.clock();
-    const wait = Math.max(this.#messages?.take(1, now) ?? 0, this.#bytes?.take(bytes, now) ?? 0);
+    const messagesWait = this.#messages?.take(1, now) ?? 0;
+    const bytesWait = this.#bytes?.take(bytes, now) ?? 0;
+    const wait = Math.max(messagesWait, bytesWait);
     if (wait === 0 || this.#resume !== undefined) return;
-    this.#host.onThrottled();
+    this.#host.onThrottled(messagesWait > bytesWait ? "messagesPerSecond" : "bytesPerSecond");
     this.#ws.pause();
     const cancel = this.#timers.after(wait, () => {
       this.#resume = undefined;

@@ -1,4 +1,5 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
+import { combineObservers, type Observer } from "../base/observer.js";
 import { checkStore } from "../idempotency/check.js";
 import type { IdempotencyStore } from "../idempotency/store.js";
 import type { Identity } from "../rpc/context.js";
@@ -76,6 +77,8 @@ export interface ServerOptions extends SessionOptions, LimitOptions {
   readonly maxDetachedBytes?: number;
   /** Default: `console`. */
   readonly logger?: Logger;
+  /** What the server reports to: metrics, traces, logs. Default: nothing, which costs nothing. */
+  readonly observer?: Observer | readonly Observer[];
 }
 
 /** {@link ServerOptions}, complete and checked. */
@@ -95,6 +98,7 @@ export interface ServerSettings extends LimitSettings {
   readonly maxDetachedSessions: number;
   readonly maxDetachedBytes: number;
   readonly logger: Logger;
+  readonly observer: Observer | undefined;
 }
 
 const KEYS = [
@@ -113,6 +117,7 @@ const KEYS = [
   "maxDetachedSessions",
   "maxDetachedBytes",
   "logger",
+  "observer",
   ...LIMIT_KEYS,
   ...SESSION_OPTION_KEYS,
 ] as const;
@@ -164,5 +169,8 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     maxDetachedSessions: checkInteger("maxDetachedSessions", options.maxDetachedSessions ?? 10_000, 0),
     maxDetachedBytes: checkInteger("maxDetachedBytes", options.maxDetachedBytes ?? 256 * 1024 * 1024, 0),
     logger,
+    observer: combineObservers(options.observer, (error) =>
+      logger.error("hawser: an observer failed:", error),
+    ),
   };
 }

@@ -100,7 +100,10 @@ export class LiveSession implements ServerSession, TimerItem {
       encoder: owner.encoder,
       routes: settings.routes,
       createTransport: (calls) =>
-        createTransport({ calls, retrier: owner.retrier, newKey: owner.newKey }, settings.callInterceptors),
+        createTransport(
+          { calls, retrier: owner.retrier, newKey: owner.newKey, observer: settings.observer },
+          settings.callInterceptors,
+        ),
       handlerInterceptors: settings.interceptors,
       onHandlerError: (error, method) =>
         settings.logger.error(`hawser: the handler of ${method} failed:`, error),
@@ -110,6 +113,11 @@ export class LiveSession implements ServerSession, TimerItem {
       maxHeldBytes: settings.maxHeldBytes,
       admit: owner.rates === undefined ? undefined : () => owner.rates?.admit(this),
       outboxBudget: owner.outboxBudget,
+      observer: settings.observer,
+      onLimit:
+        settings.observer?.limited === undefined
+          ? undefined
+          : (limit) => settings.observer?.limited?.({ limit, identity: this.identity?.id }),
       whyNotOpen: () => "the client has no link",
       id,
       epoch: owner.epoch,

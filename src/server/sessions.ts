@@ -3,6 +3,7 @@ import type { Clock, Random } from "../base/clock.js";
 import { CloseCode } from "../base/close.js";
 import { Code } from "../base/code.js";
 import { hex, sameBytes } from "../base/hex.js";
+import type { SessionEvent } from "../base/observer.js";
 import { Emitter } from "../driver/emitter.js";
 import { pooled } from "../driver/entropy.js";
 import type { Link } from "../driver/link.js";
@@ -68,7 +69,9 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     this.random = random;
     this.outboxBudget = { used: 0, limit: settings.maxOutboxBytes };
     if (settings.callsPerSecond !== Number.POSITIVE_INFINITY)
-      this.rates = new CallRates(settings.callsPerSecond, timers.clock);
+      this.rates = new CallRates(settings.callsPerSecond, timers.clock, (identity) =>
+        settings.observer?.limited?.({ limit: "callsPerSecond", identity }),
+      );
     this.newKey = () => uuidV7(wallClock(), randomFill);
     const after = (delayMs: number, task: () => void) => timers.after(delayMs, task);
     this.retrier = new Retrier(NO_RETRIES, { clock: timers.clock, random, after });
@@ -106,14 +109,18 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     if (!resumed && identity !== undefined && !this.#hasRoomFor(identity)) {
       const { maxSessionsPerIdentity } = this.settings;
       const reason = `${maxSessionsPerIdentity} sessions of this identity are open (maxSessionsPerIdentity)`;
+      this.settings.observer?.limited?.({ limit: "maxSessionsPerIdentity", identity: identity.id });
       return { refused: CloseCode.tooMany, reason };
     }
     const session = resumed && known !== undefined ? known : this.#create(identity);
     const since = this.#forget(session);
     session.attach(link, hello, resumed, identity, info);
-    if (!resumed) this.events.emit("opened", { session });
-    else {
+    if (!resumed) {
+      this.#report(session, "opened");
+      this.events.emit("opened", { session });
+    } else {
       const downMs = since === undefined ? 0 : this.timers.clock() - since;
+      this.#report(session, "resumed", { downMs });
       this.events.emit("resumed", { session, downMs });
     }
     return session;
@@ -129,6 +136,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     const bytes = session.heldBytes;
     this.#detached.set(session, { since: this.timers.clock(), bytes });
     this.#detachedBytes += bytes;
+    this.#report(session, "detached", { reason: `${code} ${reason}` });
     this.events.emit("detached", { session, code, reason });
     const { maxDetachedSessions, maxDetachedBytes } = this.settings;
     for (const oldest of this.#detached.keys()) {
@@ -149,17 +157,27 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     const { identity } = session;
     const own = identity === undefined ? undefined : this.#byIdentity.get(identity.id);
     if (own?.delete(session) === true && own.size === 0) this.#byIdentity.delete(identity?.id ?? "");
+    this.#report(session, "ended", { reason: by });
     this.events.emit("ended", { session, by, message });
   }
 
   #evict(session: LiveSession, limit: EvictionLimit): void {
     const { since, bytes } = this.#detached.get(session) ?? { since: this.timers.clock(), bytes: 0 };
-    this.events.emit("evicted", { session, limit, detachedMs: this.timers.clock() - since, bytes });
+    const detachedMs = this.timers.clock() - since;
+    this.#report(session, "evicted", { reason: limit, downMs: detachedMs });
+    if (limit !== "graceMs") this.settings.observer?.limited?.({ limit, identity: session.identity?.id });
+    this.events.emit("evicted", { session, limit, detachedMs, bytes });
     const message =
       limit === "graceMs"
         ? "the client did not come back within the grace time"
         : `too many sessions are kept (${limit})`;
     session.end("eviction", message, Code.Unavailable);
+  }
+
+  #report(session: LiveSession, what: SessionEvent["what"], more?: Partial<SessionEvent>): void {
+    const { observer } = this.settings;
+    if (observer?.session === undefined) return;
+    observer.session({ sessionId: session.id, identity: session.identity?.id, what, ...more });
   }
 
   /** A session no longer waits for a link. Since when it did. */

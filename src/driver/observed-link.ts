@@ -1,0 +1,89 @@
+import type { Clock } from "../base/clock.js";
+import type { LinkInfo, Observer, Traffic } from "../base/observer.js";
+import type { Link, LinkEvents } from "./link.js";
+
+/** What is known of the session that a link serves. */
+export interface LinkOwner {
+  readonly sessionId: string | undefined;
+  readonly identity: string | undefined;
+  readonly rtt: number | undefined;
+}
+
+const NOBODY: LinkOwner = { sessionId: undefined, identity: undefined, rtt: undefined };
+
+/** Counts what goes over a link, and tells an observer when it opens and closes. */
+export class ObservedLink implements LinkInfo {
+  readonly side: "client" | "server";
+  readonly address: string | undefined;
+  readonly traffic: { -readonly [Key in keyof Traffic]: Traffic[Key] } = {
+    bytesIn: 0,
+    bytesOut: 0,
+    packetsIn: 0,
+    packetsOut: 0,
+  };
+  /** What the link serves, once that is known. It stays what it was when the link is gone. */
+  owner: LinkOwner = NOBODY;
+  readonly #observer: Observer;
+  readonly #clock: Clock;
+  readonly #openedAt: number;
+
+  constructor(side: "client" | "server", address: string | undefined, observer: Observer, clock: Clock) {
+    this.side = side;
+    this.address = address;
+    this.#observer = observer;
+    this.#clock = clock;
+    this.#openedAt = clock();
+  }
+
+  get sessionId(): string | undefined {
+    return this.owner.sessionId;
+  }
+
+  get identity(): string | undefined {
+    return this.owner.identity;
+  }
+
+  get rtt(): number | undefined {
+    return this.owner.rtt;
+  }
+
+  /** The link is open. */
+  opened(): void {
+    this.#observer.linkOpened?.(this);
+  }
+
+  /** Events that are counted before they go on. */
+  events(events: LinkEvents): LinkEvents {
+    const { traffic } = this;
+    return {
+      ...events,
+      onMessage: (bytes) => {
+        traffic.packetsIn++;
+        traffic.bytesIn += bytes.length;
+        events.onMessage(bytes);
+      },
+      onClose: (code, reason) => {
+        events.onClose(code, reason);
+        this.#observer.linkClosed?.(this, { code, reason, durationMs: this.#clock() - this.#openedAt });
+      },
+    };
+  }
+
+  /** The link, which counts what it sends. */
+  link(link: Link): Link {
+    const { traffic } = this;
+    return {
+      get bufferedBytes() {
+        return link.bufferedBytes;
+      },
+      send(packet) {
+        traffic.packetsOut++;
+        traffic.bytesOut += packet.bytes;
+        link.send(packet);
+      },
+      cork: () => link.cork(),
+      uncork: () => link.uncork(),
+      close: (code, reason) => link.close(code, reason),
+    };
+  }
+}
