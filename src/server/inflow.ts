@@ -69,6 +69,8 @@ export class Inflow {
   /** Events that count what they pass on. */
   watch(events: LinkEvents): LinkEvents {
     if (this.#messages === undefined && this.#bytes === undefined) return events;
+    // Pings and pongs of WebSocket itself are answered or dropped by `ws`; they take their part of the rate.
+    this.#ws.on("ping", this.#onControl).on("pong", this.#onControl);
     return {
       ...events,
       onMessage: (bytes) => {
@@ -92,6 +94,8 @@ export class Inflow {
     });
     this.#resume = cancel;
   }
+
+  readonly #onControl = (data: Buffer): void => this.#count(data.length);
 
   readonly #onStrange = (chunk: Buffer): void => {
     this.#strange += chunk.length;

@@ -55,7 +55,7 @@ export function createPair(options: PairOptions): Pair {
   const network = createNetwork(clock, random, options.network);
   const serverSettings = resolveServerOptions(options.server);
   const timers = new Timers(clock.now, clock.schedule);
-  let sessions = new Sessions(serverSettings, timers, clock.now);
+  let sessions = new Sessions(serverSettings, timers, clock.now, random);
 
   const connection = openConnection("ws://pair/rpc", resolveConnectOptions(options.client ?? {}), {
     clock: clock.now,
@@ -90,7 +90,7 @@ export function createPair(options: PairOptions): Pair {
     restartServer() {
       network.cut();
       const old = sessions;
-      sessions = new Sessions(serverSettings, timers, clock.now);
+      sessions = new Sessions(serverSettings, timers, clock.now, random);
       old.close(CloseCode.abnormal, "the server died");
     },
     async close() {
