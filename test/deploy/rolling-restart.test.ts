@@ -1,8 +1,9 @@
 // Three nodes, as examples/deploy starts them, are restarted one after the other while clients call them through a proxy.
 import { randomUUID } from "node:crypto";
-import { afterEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { type Client, type Connection, connect, createClient } from "../../src/client/index.js";
+import { closing } from "../support/counted.js";
 import { DeployedNode } from "../support/deployed.js";
 import { startHaproxy, startNginx } from "../support/proxies.js";
 import { freePorts } from "../support/proxy-process.js";
@@ -10,11 +11,6 @@ import { freePorts } from "../support/proxy-process.js";
 const CLIENTS = 6;
 /** A node ends its streams, which go on at another one, after this time. */
 const DRAIN_TIMEOUT_MS = 1_000;
-
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
 
 /** Clients under load, and what became of their calls. */
 class Load {
@@ -108,13 +104,14 @@ it.each([
 ])(
   "behind %s, no call fails when one node after the other is restarted",
   async (_name, startProxy) => {
-    const nodes = (await freePorts(3)).map((port) => new DeployedNode(port, DRAIN_TIMEOUT_MS));
-    closers.push(() => Promise.all(nodes.map((node) => node.kill())));
+    const ports = await freePorts(3);
+    const nodes = closing(
+      ports.map((port) => new DeployedNode(port, DRAIN_TIMEOUT_MS)),
+      (started) => Promise.all(started.map((node) => node.kill())),
+    );
     await Promise.all(nodes.map((node) => node.start()));
-    const proxy = await startProxy({ nodes: nodes.map(({ port }) => port) });
-    closers.push(() => proxy.stop());
-    const load = new Load(proxy.url);
-    closers.push(() => load.abandon());
+    const proxy = closing(await startProxy({ nodes: ports }), (started) => started.stop());
+    const load = closing(new Load(proxy.url), (clients) => clients.abandon());
     await load.rounds();
     const begin = performance.now();
     for (const node of nodes) {

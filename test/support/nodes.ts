@@ -7,6 +7,8 @@ import { echoRoutes } from "./echo.js";
 export interface Node {
   readonly port: number;
   readonly server: Server;
+  /** Starts a new server on the port of the old one, which is closed. */
+  restart(): Promise<void>;
 }
 
 /** Starts three nodes that serve the EchoService. */
@@ -16,9 +18,19 @@ export function startNodes(options: Partial<ServerOptions> = {}): Promise<Node[]
 
 async function startNode(options: Partial<ServerOptions>): Promise<Node> {
   // As in examples/deploy: the proxy says whose address it is.
-  const server = createServer({ routes: echoRoutes(), trustedProxies: 1, ...options });
+  const create = () => createServer({ routes: echoRoutes(), trustedProxies: 1, ...options });
+  let server = create();
   const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
-  return { port, server };
+  return {
+    port,
+    get server() {
+      return server;
+    },
+    async restart() {
+      server = create();
+      await server.listen({ port, host: "127.0.0.1" });
+    },
+  };
 }
 
 /** The node that has a connection's session; `undefined` when none has. */

@@ -1,7 +1,9 @@
 // nginx and HAProxy with the configurations of examples/deploy: real processes, other ports and paths.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { createConnection } from "node:net";
 import { join } from "node:path";
+import { text as textOf } from "node:stream/consumers";
 import { selfSigned } from "./certificate.js";
 import {
   freePorts,
@@ -36,7 +38,13 @@ export interface RunningProxy {
   stop(): Promise<void>;
 }
 
-export type StartProxy = (options: ProxyOptions) => Promise<RunningProxy>;
+/** A running HAProxy. */
+export interface RunningHaproxy extends RunningProxy {
+  /** Sends a command to its socket; the answer. */
+  command(line: string): Promise<string>;
+}
+
+export type StartProxy<T extends RunningProxy = RunningProxy> = (options: ProxyOptions) => Promise<T>;
 
 const example = (name: string) =>
   readFileSync(new URL(`../../examples/deploy/${name}`, import.meta.url), "utf8");
@@ -115,10 +123,11 @@ export const startNginx: StartProxy = (options) =>
   });
 
 /** HAProxy, by `haproxy.cfg`. */
-export const startHaproxy: StartProxy = (options) =>
+export const startHaproxy: StartProxy<RunningHaproxy> = (options) =>
   withFreePorts(3, async ([port = 0, securePort = 0, peerPort = 0]) => {
     const scratch = scratchFolder();
     const { cert, key } = selfSigned();
+    const control = join(scratch.path, "admin.sock");
     const text = replaced(example("haproxy.cfg"), [
       ...nodePorts(options),
       ...seconds("timeout tunnel 60s", options.silenceS),
@@ -126,6 +135,7 @@ export const startHaproxy: StartProxy = (options) =>
       { from: "bind :80\n", to: `bind 127.0.0.1:${port}\n` },
       { from: "bind :443 ", to: `bind 127.0.0.1:${securePort} ` },
       { from: "bind 127.0.0.1:10000", to: `bind 127.0.0.1:${peerPort}` },
+      { from: "/run/haproxy/admin.sock", to: control, times: 2 },
       { from: "/etc/haproxy/hawser.pem", to: scratch.write("hawser.pem", cert + key) },
       // What only root may do, or needs a machine of its own.
       { from: "  user haproxy\n  group haproxy\n", to: "" },
@@ -148,6 +158,11 @@ export const startHaproxy: StartProxy = (options) =>
         const next = new ProxyProcess(program, [...args, "-sf", String(old?.pid)]);
         processes.push(next);
         await next.listening(port);
+      },
+      async command(line) {
+        const socket = createConnection(control);
+        socket.end(`${line}\n`);
+        return textOf(socket);
       },
       log: () => processes.map(({ said }) => said).join(""),
       async stop() {
