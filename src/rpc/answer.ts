@@ -102,6 +102,8 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   /** Follows the call, and is told once how it ended. */
   #observer: CallObserver | undefined;
   #ended: ((code: Code | 0, error: RpcError | undefined) => void) | undefined;
+  /** Interceptors have let the call through to the handler. */
+  #admitted = false;
   /** The handler is at work. */
   #busy = false;
   /** It still is, though the call is over. */
@@ -300,6 +302,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     }
     const { handler, method } = this.#route;
     const input = message ?? this.#requests();
+    this.#admitted = true;
     try {
       const result: unknown = handler(input, this.#context);
       if (answersOnce(method)) {
@@ -354,6 +357,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
       // A server-streaming handler takes the one message of its request stream.
       const input: AnyInput | AsyncIterable<AnyInput> =
         request.stream && this.#singleRequest ? await first(request.message) : request.message;
+      this.#admitted = true;
       const result: unknown = handler(input, context);
       if (!request.stream)
         return { ...response, stream: false, message: create(method.output, (await result) as AnyInit) };
@@ -369,10 +373,14 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
             message: message === undefined ? this.#requests() : created(method, [message], "input"),
           };
     this.#busy = true;
-    applyInterceptors(
-      innermost,
-      this.#init.interceptors,
-    )(request)
+    let answered: Promise<UnaryResponse | StreamResponse>;
+    try {
+      answered = applyInterceptors(innermost, this.#init.interceptors)(request);
+    } catch (error) {
+      // An interceptor need not be an async function.
+      return this.#onError(error);
+    }
+    answered
       .then(async (response) => {
         copyInto(context.responseHeader, response.header);
         if (!response.stream) {
@@ -460,7 +468,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     };
   }
 
-  /** The handler threw. */
+  /** The handler threw, or an interceptor. */
   #fail(thrown: unknown): void {
     // A handler that stops because it was asked to has no outcome.
     const stopped = this.aborted !== undefined && (thrown === this.aborted || isAbort(thrown));
@@ -471,10 +479,13 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
       if (!stopped) this.#init.onHandlerError(thrown, this.#route.name);
       error = new RpcError("internal error", Code.Internal);
     }
-    if (this.#admission === undefined) return this.#respond(error, false);
+    // An interceptor's word that nothing has happened counts; a handler's does not, for it may be about a call of its own.
+    const refused = error.executed === "no" && !this.#admitted;
+    if (this.#admission === undefined) return this.#respond(error, refused);
     const headers = toWireHeaders(this.#context.touchedHeader);
-    const frame = endFrame(this.sender.id, error, headers, this.#context.touchedTrailer, "answered");
-    this.#admission.ended(frame, !stopped && isFinal(error));
+    const how = refused ? "refused" : "answered";
+    const frame = endFrame(this.sender.id, error, headers, this.#context.touchedTrailer, how);
+    this.#admission.ended(frame, !refused && !stopped && isFinal(error));
   }
 
   #reject(message: string): void {

@@ -99,6 +99,9 @@ export type InterceptorNext = (
  * Wraps calls; the same type serves clients and servers. Interceptors run in the order in which they are given: the
  * first one sees the request first and the response last.
  *
+ * Before a handler, an interceptor that throws an `RpcError` with `executed: "no"` instead of calling `next` turns the call
+ * away: its caller gets to know that the handler has not run, and an idempotency key keeps no outcome of it.
+ *
  * @example
  * const log: Interceptor = (next) => async (request) => {
  *   console.log(request.method.name);
