@@ -7,8 +7,28 @@ import { createFaultProxy } from "../../src/testing/index.js";
 import { behind, closing, counted, identified, quick } from "../support/counted.js";
 import { exchange, expectedResult } from "../support/echo.js";
 import { nodeOf } from "../support/nodes.js";
-import { startHaproxy, startNginx } from "../support/proxies.js";
+import { type RunningProxy, type StartProxy, startHaproxy, startNginx } from "../support/proxies.js";
 import { until } from "../support/until.js";
+
+/** Nodes behind a proxy, one of which drains, and waits for a call. */
+async function draining<T extends RunningProxy>(startProxy: StartProxy<T>) {
+  const gates: (() => void)[] = [];
+  const echo = () => new Promise<{ name: string }>((resolve) => gates.push(() => resolve({ name: "done" })));
+  const { nodes, proxy } = await behind(startProxy, {
+    server: { routes: (router) => router.service(EchoService, { echo }) },
+  });
+  const [first] = await identified(proxy.url, 1);
+  const node = nodeOf(nodes, first!.connection)!;
+  const call = createClient(EchoService, first!.connection).echo({});
+  await until(() => gates.length === 1);
+  const drained = node.server.drain({ spreadMs: 0, timeoutMs: 60_000 });
+  const finish = async () => {
+    gates[0]?.();
+    expect((await call).name).toBe("done");
+    await drained;
+  };
+  return { nodes, proxy, node, finish };
+}
 
 describe.each([
   ["nginx", startNginx],
@@ -127,33 +147,36 @@ describe.each([
     expect(new Set(late.map(({ connection }) => nodeOf(nodes, connection)))).toEqual(
       new Set(nodes.filter((node) => node !== down)),
     );
+    expect(late.filter(({ retries }) => retries > 0)).toEqual([]);
   });
 
   it("leads new clients past a node that drains", async () => {
-    const gates: (() => void)[] = [];
-    const { nodes, proxy } = await behind(startProxy, {
-      server: {
-        routes: (router) =>
-          router.service(EchoService, {
-            echo: () => new Promise((resolve) => gates.push(() => resolve({}))),
-          }),
-      },
-    });
-    const [first] = await identified(proxy.url, 1);
-    const node = nodeOf(nodes, first!.connection)!;
-    const slow = createClient(EchoService, first!.connection).echo({});
-    await until(() => gates.length === 1);
-    const drained = node.server.drain({ spreadMs: 0 });
+    const { nodes, proxy, node, finish } = await draining(startProxy);
     // At once, before anybody has asked for its health.
     const late = await identified(proxy.url, 20);
     expect(late.filter(({ connection }) => nodeOf(nodes, connection) === node)).toEqual([]);
-    gates[0]?.();
-    await slow;
-    await drained;
+    expect(late.filter(({ retries }) => retries > 0)).toEqual([]);
+    await finish();
   });
 });
 
 describe("HAProxy", () => {
+  it("finds out that a node drains, and that it is back", async () => {
+    const { nodes, proxy, node, finish } = await draining(startHaproxy);
+    const name = `nodes,node${nodes.indexOf(node) + 1},`;
+    const status = async (wanted: string) => {
+      for (let found = ""; !found.includes(`,${wanted},`); ) {
+        const lines = (await proxy.command("show stat")).split("\n");
+        found = lines.find((line) => line.startsWith(name)) ?? "";
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    await status("DOWN");
+    await finish();
+    await node.restart();
+    await status("UP");
+  });
+
   it("leaves clients where a drain has sent them, when the node is back, and when it is started anew itself", async () => {
     const { nodes, proxy } = await behind(startHaproxy, { proxy: { reloadS: 1 } });
     const link = closing(await createFaultProxy({ target: proxy }), (open) => open.close());

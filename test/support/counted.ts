@@ -34,13 +34,16 @@ export interface Counted {
   readonly connection: Connection;
   resumed: number;
   lost: number;
+  /** Attempts that failed, and links that broke. */
+  retries: number;
 }
 
 export function counted(url: string, options: ConnectOptions = quick): Counted {
   const connection = closing(connect(url, options), (open) => open.close());
-  const counts = { connection, resumed: 0, lost: 0 };
+  const counts = { connection, resumed: 0, lost: 0, retries: 0 };
   connection.on("resumed", () => counts.resumed++);
   connection.on("lost", () => counts.lost++);
+  connection.on("reconnecting", () => counts.retries++);
   return counts;
 }
 
