@@ -139,7 +139,6 @@ export const startHaproxy: StartProxy<RunningHaproxy> = (options) =>
       { from: "/etc/haproxy/hawser.pem", to: scratch.write("hawser.pem", cert + key) },
       // What only root may do, or needs a machine of its own.
       { from: "  user haproxy\n  group haproxy\n", to: "" },
-      { from: "maxconn 20000", to: "maxconn 200" },
     ]);
     const program = programPath("haproxy", "HAPROXY_BIN");
     const args = ["-db", "-f", scratch.write("haproxy.cfg", text)];
