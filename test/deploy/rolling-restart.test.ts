@@ -38,7 +38,7 @@ class Load {
     });
   }
 
-  /** Settles when each client has had an answer of every kind from now on. */
+  /** Settles when some more calls of every kind have ended, or one has failed. */
   async rounds(): Promise<void> {
     const { unary, slow, streams } = this.counts;
     while (

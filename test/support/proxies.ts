@@ -33,8 +33,6 @@ export interface RunningProxy {
   readonly cert: string;
   /** Starts anew with the same configuration, as after a change of it. Connections go on for `reloadS`. */
   reload(): Promise<void>;
-  /** Everything that it has written. */
-  log(): string;
   stop(): Promise<void>;
 }
 
@@ -78,6 +76,7 @@ const urls = (port: number, securePort: number) => ({
 /** nginx, by `nginx.conf`. */
 export const startNginx: StartProxy = (options) =>
   withFreePorts(2, async ([port = 0, securePort = 0]) => {
+    const program = programPath("nginx", "NGINX_BIN");
     const scratch = scratchFolder();
     const { cert, key } = selfSigned();
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -98,9 +97,14 @@ export const startNginx: StartProxy = (options) =>
       { from: "/var/log/nginx/access.log", to: join(scratch.path, "access.log") },
       { from: "\nhttp {\n", to: `\nhttp {\n${temporary}` },
     ]);
-    const errors = join(scratch.path, "error.log");
-    const args = ["-p", scratch.path, "-e", errors, "-c", scratch.write("nginx.conf", text)];
-    const program = programPath("nginx", "NGINX_BIN");
+    const args = [
+      "-p",
+      scratch.path,
+      "-e",
+      join(scratch.path, "error.log"),
+      "-c",
+      scratch.write("nginx.conf", text),
+    ];
     const nginx = new ProxyProcess(program, [...args, "-g", "daemon off;"]);
     try {
       await nginx.listening(port);
@@ -114,7 +118,6 @@ export const startNginx: StartProxy = (options) =>
       async reload() {
         execFileSync(program, [...args, "-s", "reload"]);
       },
-      log: () => nginx.said + readFileSync(errors, "utf8"),
       async stop() {
         await nginx.stop();
         scratch.remove();
@@ -125,6 +128,7 @@ export const startNginx: StartProxy = (options) =>
 /** HAProxy, by `haproxy.cfg`. */
 export const startHaproxy: StartProxy<RunningHaproxy> = (options) =>
   withFreePorts(3, async ([port = 0, securePort = 0, peerPort = 0]) => {
+    const program = programPath("haproxy", "HAPROXY_BIN");
     const scratch = scratchFolder();
     const { cert, key } = selfSigned();
     const control = join(scratch.path, "admin.sock");
@@ -140,7 +144,6 @@ export const startHaproxy: StartProxy<RunningHaproxy> = (options) =>
       // What only root may do, or needs a machine of its own.
       { from: "  user haproxy\n  group haproxy\n", to: "" },
     ]);
-    const program = programPath("haproxy", "HAPROXY_BIN");
     const args = ["-db", "-f", scratch.write("haproxy.cfg", text)];
     const processes = [new ProxyProcess(program, args)];
     try {
@@ -163,7 +166,6 @@ export const startHaproxy: StartProxy<RunningHaproxy> = (options) =>
         socket.end(`${line}\n`);
         return textOf(socket);
       },
-      log: () => processes.map(({ said }) => said).join(""),
       async stop() {
         await Promise.all(processes.map((process) => process.stop()));
         scratch.remove();

@@ -62,10 +62,11 @@ export async function freePorts(count: number): Promise<number[]> {
 function listens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => resolve(true));
     socket.once("error", () => resolve(false));
-    socket.once("close", () => socket.destroy());
-    socket.once("connect", () => socket.end());
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
   });
 }
 
@@ -126,16 +127,11 @@ export class ProxyProcess {
     return pid;
   }
 
-  /** All that it has written so far. */
-  get said(): string {
-    return this.#said;
-  }
-
   get ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** Settles when it has ended by itself. */
+  /** Settles when it has ended. */
   async gone(): Promise<void> {
     await this.#exit;
     this.#callOff();
