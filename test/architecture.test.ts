@@ -19,7 +19,7 @@ interface Layer {
 
 const callsBelow = ["base", "wire", "session", "rpc"];
 const pureBelow = [...callsBelow, "retry", "idempotency"];
-const shellBelow = [...pureBelow, "driver"];
+const shellBelow = [...pureBelow, "driver", "compression"];
 const everything = [...shellBelow, "client", "server", "index"];
 
 /** One row per folder of `src`; `index` is `src/index.ts`. A folder that is not here may not exist. */
@@ -31,9 +31,11 @@ const layers: Readonly<Record<string, Layer>> = {
   retry: { below: callsBelow, pure: true },
   idempotency: { below: callsBelow, pure: true },
   driver: { below: pureBelow, pure: false },
+  compression: { below: ["base", "driver"], pure: false },
   index: { below: pureBelow, pure: true },
   client: { below: [...shellBelow, "index"], pure: false },
   server: { below: [...shellBelow, "index", "gen"], pure: false },
+  protovalidate: { below: callsBelow, pure: false },
   testing: { below: everything, pure: false },
   bench: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
   demo: { below: [...everything, "testing", "gen"], pure: false, showcase: true },

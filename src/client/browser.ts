@@ -3,6 +3,7 @@ import { openConnection } from "./connector.js";
 import { type ConnectOptions, checkUrl, resolveConnectOptions } from "./options.js";
 import { webPlatform } from "./web.js";
 
+export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 export * from "../index.js";
 export type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
 export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js";

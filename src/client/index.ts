@@ -3,6 +3,7 @@ import { openConnection } from "./connector.js";
 import { nodePlatform } from "./node.js";
 import { type ConnectOptions, checkUrl, resolveConnectOptions } from "./options.js";
 
+export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 export * from "../index.js";
 export type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
 export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js";
@@ -20,6 +21,6 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Connec
   return openConnection(
     checkUrl(url),
     settings,
-    nodePlatform(settings.session.limits.packetBytes, settings.tls),
+    nodePlatform(settings.session.limits.packetBytes, settings.tls, settings.compression),
   );
 }

@@ -2,13 +2,20 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import WebSocket from "ws";
 import { CloseCode } from "../base/close.js";
+import type { CompressionSettings } from "../compression/settings.js";
+import { offerOf, takeOver } from "../compression/ws-extension.js";
 import { pooled } from "../driver/entropy.js";
 import { wsLink } from "../driver/ws-link.js";
 import type { TlsOptions } from "./options.js";
 import type { Platform } from "./platform.js";
 
 /** The platform of Node: WebSockets of `ws`, packets in uninitialised buffers. */
-export function nodePlatform(maxPacketBytes: number, tls: TlsOptions): Platform {
+export function nodePlatform(
+  maxPacketBytes: number,
+  tls: TlsOptions,
+  compression: CompressionSettings | undefined,
+): Platform {
+  const offer = offerOf(compression);
   return {
     clock: () => performance.now(),
     wallClock: Date.now,
@@ -22,7 +29,7 @@ export function nodePlatform(maxPacketBytes: number, tls: TlsOptions): Platform 
       const ws = new WebSocket(url, [...subprotocols], {
         ...tls,
         headers,
-        perMessageDeflate: false,
+        perMessageDeflate: offer,
         maxPayload: maxPacketBytes,
       });
       const fail = (code: number, reason: string) => {
@@ -37,7 +44,14 @@ export function nodePlatform(maxPacketBytes: number, tls: TlsOptions): Platform 
         if (settled || socket === undefined) return ws.terminate();
         settled = true;
         ws.off("error", onError);
-        onOpen(wsLink(ws, socket, events));
+        onOpen(
+          wsLink(
+            ws,
+            socket,
+            events,
+            compression === undefined ? undefined : takeOver(ws, "client", compression, maxPacketBytes),
+          ),
+        );
       });
       const onError = (error: Error) => fail(CloseCode.abnormal, error.message);
       ws.once("unexpected-response", (request, response) => {

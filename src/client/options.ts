@@ -1,5 +1,11 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
 import { combineObservers, type Observer } from "../base/observer.js";
+import {
+  type CompressionOptions,
+  type CompressionProfile,
+  type CompressionSettings,
+  resolveCompression,
+} from "../compression/settings.js";
 import { checkStore } from "../idempotency/check.js";
 import { type RetryOptions, type RetrySettings, resolveRetryOptions } from "../retry/options.js";
 import { collectRoutes, type Routes, type RouteTable } from "../rpc/router.js";
@@ -58,6 +64,11 @@ export interface ConnectOptions extends SessionOptions {
    * `Authorization: Bearer`, which only Node can.
    */
   readonly credentialsIn?: CredentialsIn;
+  /**
+   * How packets are compressed, where the server takes part. Node only: browsers offer it by themselves. Default `"off"`; see
+   * docs/compression.md.
+   */
+  readonly compression?: CompressionProfile | CompressionOptions;
   /** TLS of `wss:` URLs. Node only. */
   readonly tls?: TlsOptions;
   /** Services that this client serves to the server. */
@@ -104,6 +115,7 @@ export interface ConnectSettings {
   readonly renewable: boolean;
   readonly credentialsIn: CredentialsIn;
   readonly tls: TlsOptions;
+  readonly compression: CompressionSettings | undefined;
   readonly routes: RouteTable;
   readonly interceptors: readonly Interceptor[];
   readonly handlerInterceptors: readonly Interceptor[];
@@ -120,6 +132,7 @@ const KEYS = [
   "credentials",
   "credentialsIn",
   "tls",
+  "compression",
   "routes",
   "interceptors",
   "handlerInterceptors",
@@ -172,6 +185,7 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
     renewable: typeof credentials === "function",
     credentialsIn,
     tls,
+    compression: resolveCompression(options.compression),
     routes,
     retry: resolveRetryOptions(options.retry),
     observer: combineObservers(options.observer, (error) => {

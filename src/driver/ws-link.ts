@@ -11,8 +11,14 @@ const CLOSE_TIMEOUT_MS = 3_000;
  *
  * @param socket The stream under the WebSocket, from the HTTP upgrade: it is corked around several messages, and tells
  * when it has drained.
+ * @param compression makes packets smaller, where both sides have agreed on it
  */
-export function wsLink(ws: WebSocket, socket: Duplex, events: LinkEvents): Link {
+export function wsLink(
+  ws: WebSocket,
+  socket: Duplex,
+  events: LinkEvents,
+  compression?: PacketCompression,
+): Link {
   let closed = false;
   let closing: ReturnType<typeof setTimeout> | undefined;
   ws.binaryType = "nodebuffer";
@@ -40,6 +46,11 @@ export function wsLink(ws: WebSocket, socket: Duplex, events: LinkEvents): Link 
     },
     send(packet: EncodedPacket) {
       if (ws.readyState !== ws.OPEN) return;
+      const compressed = packet.plain ? undefined : compression?.deflate(packet.head, packet.body);
+      if (compressed !== undefined) {
+        ws.send(compressed, COMPRESSED);
+        return;
+      }
       if (packet.body === undefined) {
         ws.send(packet.head, BINARY);
         return;
@@ -64,6 +75,13 @@ export function wsLink(ws: WebSocket, socket: Duplex, events: LinkEvents): Link 
   };
 }
 
+/** What a link needs of compression. */
+export interface PacketCompression {
+  /** The packet as it goes out compressed; `undefined`: it goes as it is. */
+  deflate(head: Uint8Array, body: Uint8Array | undefined): Uint8Array | undefined;
+}
+
+const COMPRESSED = { binary: true, compress: true, fin: true };
 const BINARY = { binary: true, compress: false, fin: true };
 const FIRST_FRAGMENT = { binary: true, compress: false, fin: false };
 const LAST_FRAGMENT = { binary: true, compress: false, fin: true };

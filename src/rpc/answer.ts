@@ -116,7 +116,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   #pump: Pump | undefined;
 
   constructor(frame: OpenFrame, route: Route, calls: Calls, init: AnswererInit) {
-    super(calls);
+    super(calls, methodInfo(route.method).plain);
     this.requestHeaders = frame.headers;
     this.key = frame.idempotencyKey;
     this.resumeToken = frame.resumeToken;

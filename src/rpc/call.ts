@@ -16,11 +16,14 @@ export abstract class Call implements HeapItem {
   dueAt: number = Number.POSITIVE_INFINITY;
   heapIndex = -1;
   readonly sender: Sender;
+  readonly plain: boolean;
   readonly receiver: Receiver;
   /** The call has its outcome. */
   finished = false;
 
-  constructor({ limits, held }: CallTable) {
+  /** @param plain its packets must not be compressed */
+  constructor({ limits, held }: CallTable, plain: boolean) {
+    this.plain = plain;
     this.sender = new Sender(held);
     this.receiver = new Receiver(limits.creditBytes, limits.messageBytes, held);
   }

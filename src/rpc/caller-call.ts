@@ -53,7 +53,7 @@ export class CallerCall extends Call implements CallingCall {
   #onAbort: (() => void) | undefined;
 
   constructor(calls: Calls, plan: CallPlan) {
-    super(calls);
+    super(calls, plan.info.plain);
     this.#calls = calls;
     this.#plan = plan;
     const { headers, previousAttempts } = plan;

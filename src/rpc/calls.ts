@@ -119,6 +119,7 @@ export class Calls implements Opener {
           resumeToken: call.resumeToken,
           idempotencyKey: call.idempotencyKey,
           payload,
+          ...(call.plain && PLAIN),
         },
         length,
       );
@@ -132,7 +133,7 @@ export class Calls implements Opener {
     if (this.#unopened.size >= this.#init.maxWaitingCalls) {
       return call.fail(
         new RpcError(
-          `${this.#unopened.size} calls wait for a connection already (maxWaitingCalls); ${this.#init.whyNotOpen()}`,
+          `${this.#unopened.size} calls wait to be sent already (maxWaitingCalls): ${this.notOpenReason}`,
           Code.ResourceExhausted,
           { executed: "no" },
         ),
@@ -215,7 +216,16 @@ export class Calls implements Opener {
       sender.headers = undefined;
       if (payload !== undefined) sender.credit -= cost;
       this.#session.send(
-        { kind: "data", call: sender.id, end, size: 0, headers, resumeToken, payload },
+        {
+          kind: "data",
+          call: sender.id,
+          end,
+          size: 0,
+          headers,
+          resumeToken,
+          payload,
+          ...(call.plain && PLAIN),
+        },
         length,
       );
       return undefined;
@@ -250,7 +260,7 @@ export class Calls implements Opener {
     ) {
       call.sender.end();
       this.remove(call);
-      this.#session.send(frame, length);
+      this.#session.send(call.plain ? { ...frame, ...PLAIN } : frame, length);
       return;
     }
     call.sender.finish(frame);
@@ -337,7 +347,7 @@ export class Calls implements Opener {
         if (call.deadlineAt === Number.POSITIVE_INFINITY) this.#deadlines.delete(call);
         else this.#deadlines.set(call, call.deadlineAt);
         if (call.sender.hasWaiting) this.#turns.add(call);
-        return frame;
+        return marked(call, frame);
       }
     }
     for (const call of this.#turns) {
@@ -346,7 +356,7 @@ export class Calls implements Opener {
       if (frame === undefined) continue; // No credit; its arrival gives the call its turn again.
       if (frame.kind === "end") this.remove(call);
       else if (call.sender.hasWaiting) this.#turns.add(call);
-      return frame;
+      return marked(call, frame);
     }
     return undefined;
   }
@@ -584,6 +594,14 @@ export class Calls implements Opener {
   #isOwn(id: number): boolean {
     return (id % 2 === 1) === (this.#init.role === "client");
   }
+}
+
+const PLAIN = { plain: true } as const;
+
+/** A frame with what its packet has to know of the call. */
+function marked(call: Call, frame: CallFrame | undefined): CallFrame | undefined {
+  const holds = frame?.kind === "data" || frame?.kind === "open" || frame?.kind === "end";
+  return holds && call.plain ? { ...frame, ...PLAIN } : frame;
 }
 
 /** {@link Sender.id} before the Open is sent, and once the session it was sent in is lost. */

@@ -7,6 +7,8 @@ export interface MethodInfo {
   readonly name: string;
   /** `option (hawser.v1.once) = true`: every call carries an idempotency key. */
   readonly once: boolean;
+  /** `option (hawser.v1.compression) = COMPRESSION_OFF`. */
+  readonly plain: boolean;
   /** `idempotency_level` is IDEMPOTENT or NO_SIDE_EFFECTS: a second call does no harm. */
   readonly idempotent: boolean;
   /** `idempotency_level` is NO_SIDE_EFFECTS: even two at the same time do no harm. */
@@ -15,6 +17,10 @@ export interface MethodInfo {
 
 /** Number of `(hawser.v1.once)` in `google.protobuf.MethodOptions`; see `proto/hawser/v1/options.proto`. */
 export const ONCE_FIELD = 72_917;
+
+/** Number of `(hawser.v1.compression)`, and its value COMPRESSION_OFF. */
+export const COMPRESSION_FIELD = 72_918;
+const COMPRESSION_OFF = 1;
 
 /** Made once per method. */
 const INFOS = new WeakMap<DescMethod, MethodInfo>();
@@ -27,13 +33,20 @@ export function methodInfo(method: DescMethod): MethodInfo {
     const noSideEffects = idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
     info = {
       name: `${method.parent.typeName}/${method.name}`,
-      // As an option that the descriptor's own schema does not know, it stays among the unknown fields: a varint. Reading
-      // it there costs no reflection, which would be 3 kB in every bundle.
-      once: method.proto.options?.$unknown?.findLast(({ no }) => no === ONCE_FIELD)?.data[0] === 1,
+      once: optionOf(method, ONCE_FIELD) === 1,
+      plain: optionOf(method, COMPRESSION_FIELD) === COMPRESSION_OFF,
       idempotent: noSideEffects || idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENT,
       noSideEffects,
     };
     INFOS.set(method, info);
   }
   return info;
+}
+
+/**
+ * A small number among the options of a method. As the descriptor's own schema does not know ours, they stay among the unknown
+ * fields: varints. Reading them there costs no reflection, which would be 3 kB in every bundle.
+ */
+function optionOf(method: DescMethod, field: number): number | undefined {
+  return method.proto.options?.$unknown?.findLast(({ no }) => no === field)?.data[0];
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { CloseCode } from "../base/close.js";
+import { takeOver } from "../compression/ws-extension.js";
 import { type LinkOwner, ObservedLink } from "../driver/observed-link.js";
 import { wsLink } from "../driver/ws-link.js";
 import type { Identity } from "../rpc/context.js";
@@ -25,7 +26,10 @@ export class Door {
 
   constructor(sessions: Sessions) {
     this.#sessions = sessions;
-    this.#upgrader = createUpgrader(sessions.settings.session.limits.packetBytes);
+    this.#upgrader = createUpgrader(
+      sessions.settings.session.limits.packetBytes,
+      sessions.settings.compression,
+    );
   }
 
   /** Turns everybody away from now on. */
@@ -117,6 +121,10 @@ export class Door {
     const { settings, timers } = this.#sessions;
     this.#upgrader.upgrade(request, socket, head, (ws) => {
       const { observer } = settings;
+      const compression =
+        settings.compression === undefined
+          ? undefined
+          : takeOver(ws, "server", settings.compression, settings.session.limits.packetBytes);
       const watch =
         observer === undefined
           ? undefined
@@ -130,7 +138,7 @@ export class Door {
       const greeting: Greeting = new Greeting(
         this.#sessions,
         (events) => {
-          const link = wsLink(ws, socket, inflow.watch(watch?.events(events) ?? events));
+          const link = wsLink(ws, socket, inflow.watch(watch?.events(events) ?? events), compression);
           return watch?.link(link) ?? link;
         },
         info,

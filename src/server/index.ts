@@ -1,3 +1,4 @@
+export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 export {
   type MemoryIdempotencyStore,
   type MemoryStoreOptions,

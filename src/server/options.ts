@@ -1,5 +1,11 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
 import { combineObservers, type Observer } from "../base/observer.js";
+import {
+  type CompressionOptions,
+  type CompressionProfile,
+  type CompressionSettings,
+  resolveCompression,
+} from "../compression/settings.js";
 import { checkStore } from "../idempotency/check.js";
 import type { IdempotencyStore } from "../idempotency/store.js";
 import type { Identity } from "../rpc/context.js";
@@ -75,6 +81,11 @@ export interface ServerOptions extends SessionOptions, LimitOptions {
   readonly maxDetachedSessions?: number;
   /** What sessions without a link may hold together, in bytes; beyond, the oldest goes first. Default 256 MiB. */
   readonly maxDetachedBytes?: number;
+  /**
+   * How packets are compressed, where the client takes part (browsers do, and Hawser clients with the same option). Default
+   * `"off"`: see docs/compression.md for when to switch it on, and for what it may give away.
+   */
+  readonly compression?: CompressionProfile | CompressionOptions;
   /** Default: `console`. */
   readonly logger?: Logger;
   /** What the server reports to: metrics, traces, logs. Default: nothing, which costs nothing. */
@@ -93,6 +104,7 @@ export interface ServerSettings extends LimitSettings {
   readonly refreshBeforeMs: number;
   readonly checkSource: ReturnType<typeof createSourceCheck>;
   readonly trustedProxies: number;
+  readonly compression: CompressionSettings | undefined;
   readonly idempotencyStore: IdempotencyStore | undefined;
   readonly graceMs: number;
   readonly maxDetachedSessions: number;
@@ -116,6 +128,7 @@ const KEYS = [
   "graceMs",
   "maxDetachedSessions",
   "maxDetachedBytes",
+  "compression",
   "logger",
   "observer",
   ...LIMIT_KEYS,
@@ -164,6 +177,7 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     refreshBeforeMs: checkDuration("refreshBeforeMs", options.refreshBeforeMs ?? 30_000),
     checkSource: createSourceCheck(options.allowedOrigins, options.allowedHosts),
     trustedProxies: checkInteger("trustedProxies", options.trustedProxies ?? 0, 0),
+    compression: resolveCompression(options.compression),
     idempotencyStore: options.idempotencyStore,
     graceMs: checkDuration("graceMs", options.graceMs ?? 60_000),
     maxDetachedSessions: checkInteger("maxDetachedSessions", options.maxDetachedSessions ?? 10_000, 0),

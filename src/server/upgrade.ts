@@ -1,6 +1,8 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { CompressionSettings } from "../compression/settings.js";
+import { offerOf } from "../compression/ws-extension.js";
 import { SUBPROTOCOL } from "../driver/link.js";
 
 /** Upgrades HTTP requests to WebSockets. */
@@ -10,11 +12,14 @@ export interface Upgrader {
 }
 
 /** Makes an {@link Upgrader}. */
-export function createUpgrader(maxPacketBytes: number): Upgrader {
+export function createUpgrader(
+  maxPacketBytes: number,
+  compression: CompressionSettings | undefined,
+): Upgrader {
   const wss = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    perMessageDeflate: false,
+    perMessageDeflate: offerOf(compression),
     maxPayload: maxPacketBytes,
     handleProtocols: (protocols) => (protocols.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });

@@ -132,4 +132,4 @@ export class Outbox {
   }
 }
 
-const NOTHING: EncodedPacket = { head: new Uint8Array(0), body: undefined, bytes: 0 };
+const NOTHING: EncodedPacket = { head: new Uint8Array(0), body: undefined, bytes: 0, plain: false };

@@ -20,6 +20,8 @@ export interface EncodedPacket {
   readonly body: Uint8Array | undefined;
   /** Length of the packet: head and body together. */
   readonly bytes: number;
+  /** Whether something is in it that must not be compressed; see `(hawser.v1.compression)`. */
+  readonly plain: boolean;
 }
 
 /**
@@ -47,6 +49,7 @@ export class PacketEncoder {
   #pos = PACKET_HEAD_BYTES;
   #frames = 0;
   #body: Uint8Array | undefined;
+  #plain = false;
 
   /**
    * @param allocate makes buffers of at least so many bytes, zeroed or not. Default: `new Uint8Array`. In Node,
@@ -96,6 +99,7 @@ export class PacketEncoder {
     this.#pos = writeFrame(this.#buffer, this.#pos, frame, size, beside !== undefined);
     this.#frames++;
     this.#body = beside;
+    if (mustStayPlain(frame)) this.#plain = true;
   }
 
   /**
@@ -118,6 +122,7 @@ export class PacketEncoder {
         head: buffer.subarray(begin, end),
         body,
         bytes: end - begin + (body === undefined ? 0 : body.length),
+        plain: this.#plain,
       };
     } finally {
       this.discard();
@@ -131,6 +136,7 @@ export class PacketEncoder {
     this.#pos = this.#used + PACKET_HEAD_BYTES;
     this.#frames = 0;
     this.#body = undefined;
+    this.#plain = false;
   }
 
   /** Moves the packet to where `need` more bytes fit: a new slab if it fits there, else a buffer of its own. */
@@ -151,6 +157,18 @@ export class PacketEncoder {
     this.#buffer = buffer;
     this.#start = 0;
     this.#pos = done;
+  }
+}
+
+/** Credentials, and messages of methods that are marked so: next to what others choose, compressing them tells what they are. */
+function mustStayPlain(frame: Frame): boolean {
+  switch (frame.kind) {
+    case "data":
+    case "open":
+    case "end":
+      return frame.plain === true;
+    default:
+      return frame.kind === "hello" || frame.kind === "refresh";
   }
 }
 

@@ -30,6 +30,8 @@ export interface OpenFrame {
   /** Names the call over all its attempts. */
   readonly idempotencyKey: string;
   readonly payload: Uint8Array | undefined;
+  /** Not on the wire: the packet with this frame must not be compressed. */
+  readonly plain?: true;
 }
 
 /** A message or a piece of one. */
@@ -42,6 +44,8 @@ export interface DataFrame {
   /** A later Open with this token gets what comes behind this message. */
   readonly resumeToken: string;
   readonly payload: Uint8Array | undefined;
+  /** Not on the wire: the packet with this frame must not be compressed. */
+  readonly plain?: true;
 }
 
 /** The one outcome of a call. */
@@ -58,6 +62,8 @@ export interface EndFrame {
   /** The handler was still at work when the call ended. */
   readonly unfinished: boolean;
   readonly payload: Uint8Array | undefined;
+  /** Not on the wire: the packet with this frame must not be compressed. */
+  readonly plain?: true;
 }
 
 /** The caller is no longer interested. */

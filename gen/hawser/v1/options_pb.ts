@@ -4,8 +4,8 @@
 // @generated from file hawser/v1/options.proto (package hawser.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
-import { extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
 import type { MethodOptions } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 
@@ -13,7 +13,33 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file hawser/v1/options.proto.
  */
 export const file_hawser_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("ChdoYXdzZXIvdjEvb3B0aW9ucy5wcm90bxIJaGF3c2VyLnYxOjQKBG9uY2USHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjVuQQgASgIUgRvbmNlYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("ChdoYXdzZXIvdjEvb3B0aW9ucy5wcm90bxIJaGF3c2VyLnYxKj8KC0NvbXByZXNzaW9uEhsKF0NPTVBSRVNTSU9OX1VOU1BFQ0lGSUVEEAASEwoPQ09NUFJFU1NJT05fT0ZGEAE6NAoEb25jZRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNW5BCABKAhSBG9uY2U6WgoLY29tcHJlc3Npb24SHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjWuQQgASgOMhYuaGF3c2VyLnYxLkNvbXByZXNzaW9uUgtjb21wcmVzc2lvbmIGcHJvdG8z", [file_google_protobuf_descriptor]);
+
+/**
+ * @generated from enum hawser.v1.Compression
+ */
+export enum Compression {
+  /**
+   * As connection and server are set, and as long as it makes the packets smaller.
+   *
+   * @generated from enum value: COMPRESSION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Never, nor anything else in the same packet. For messages that hold a secret next to something that others can choose:
+   * the length of what comes out tells how much the two have in common (CRIME, BREACH).
+   *
+   * @generated from enum value: COMPRESSION_OFF = 1;
+   */
+  OFF = 1,
+}
+
+/**
+ * Describes the enum hawser.v1.Compression.
+ */
+export const CompressionSchema: GenEnum<Compression> = /*@__PURE__*/
+  enumDesc(file_hawser_v1_options, 0);
 
 /**
  * A call of this method takes effect once, however often it is attempted: clients give every call an idempotency key
@@ -23,4 +49,12 @@ export const file_hawser_v1_options: GenFile = /*@__PURE__*/
  */
 export const once: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
   extDesc(file_hawser_v1_options, 0);
+
+/**
+ * Whether packets with messages of this method may be compressed, in either direction.
+ *
+ * @generated from extension: hawser.v1.Compression compression = 72918;
+ */
+export const compression: GenExtension<MethodOptions, Compression> = /*@__PURE__*/
+  extDesc(file_hawser_v1_options, 1);
 
