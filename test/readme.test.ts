@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -21,7 +21,9 @@ const readme = readFileSync("README.md", "utf8");
 /** The pages that show code, all for the same folder. */
 const pages = [
   readme,
-  ...["docs/idempotency.md", "docs/testing.md"].map((path) => readFileSync(path, "utf8")),
+  ...["docs/idempotency.md", "docs/testing.md", "docs/validation.md"].map((path) =>
+    readFileSync(path, "utf8"),
+  ),
 ];
 const blocks: readonly Block[] = pages.flatMap((page) =>
   [...page.matchAll(/^```(\S*) ?(.*)\n([\s\S]*?)^```$/gm)].map(
@@ -99,10 +101,13 @@ beforeAll(async () => {
   const setup = command("setup").replace("npm install hawser ", `npm install ${tarball} `);
   expect(setup).toContain(tarball);
   await shell(setup);
+  await shell(command("validation"));
   for (const { label, text } of files) {
     mkdirSync(dirname(join(folder, label)), { recursive: true });
     writeFileSync(join(folder, label), here(text));
   }
+  // What `buf dep update` would fetch over the network.
+  cpSync("test/proto/buf", join(folder, "proto/buf"), { recursive: true });
   await shell(command("generate"));
 }, 240_000);
 
@@ -119,6 +124,7 @@ describe("the README, followed in an empty folder with the packed package", () =
       [
         "proto proto/bank.proto",
         "proto proto/eliza.proto",
+        "proto proto/orders.proto",
         "sh browser",
         "sh client",
         "sh generate",
@@ -126,6 +132,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "sh run",
         "sh server",
         "sh setup",
+        "sh validation",
         "ts attached.ts",
         "ts bank.ts",
         "ts both-ways.ts",
@@ -138,6 +145,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "ts proxied.ts",
         "ts retries.ts",
         "ts server.ts",
+        "ts validated.ts",
         "ts watching.ts",
         "yaml buf.gen.yaml",
         "yaml buf.yaml",
@@ -156,7 +164,7 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(13);
+    expect(sources).toHaveLength(14);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
@@ -187,6 +195,16 @@ describe("the README, followed in an empty folder with the packed package", () =
     expect(await lines(`${node} bank.ts`)).toEqual(["100n", "101n", "101n", "101n"]);
     expect(await lines(`${node} bank.ts`)).toEqual(["201n", "101n", "101n", "101n"]);
     expect(await lines(`${node} other-database.ts`)).toEqual(["server 1: 5", "server 2: 5"]);
+  }, 120_000);
+
+  it("has a server that validates by its schema", async () => {
+    expect(await lines("npx tsx validated.ts")).toEqual([
+      "INVALID_ARGUMENT: orders.v1.PlaceRequest: email: must be a valid email address [string.email]; items[0].quantity: must be greater than 0 and less than or equal to 100 [uint32.gt_lte]; a gift needs a greeting [place.gift]",
+      "executed: no",
+      "email | string.email | must be a valid email address",
+      "items.quantity | uint32.gt_lte | must be greater than 0 and less than or equal to 100",
+      " | place.gift | a gift needs a greeting",
+    ]);
   }, 120_000);
 
   it("has tests against cuts that pass", async () => {
