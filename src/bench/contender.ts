@@ -1,7 +1,12 @@
+import type { Server } from "node:http";
+import type { Socket } from "node:net";
+
 /** What a contender's server process gives to its client process. */
 export interface BenchServer {
   readonly port: number;
   close(): Promise<void>;
+  /** Bytes that all its sockets have read and written so far. */
+  traffic(): number;
 }
 
 /** One connection of a contender, ready for work. */
@@ -20,16 +25,61 @@ export interface BenchClient {
 /** A way to make calls, to be measured beside others. */
 export interface Contender {
   serve(): Promise<BenchServer>;
-  /** `bodyBytes`: length of the body of each message. */
-  connect(port: number, bodyBytes: number): Promise<BenchClient>;
+  /** `bodies`: what the messages carry, in turns; all have one length. */
+  connect(port: number, bodies: readonly Uint8Array[]): Promise<BenchClient>;
 }
+
+/** What the bodies of messages are made of. */
+export type BodyKind = "numbers" | "json";
 
 /** The text that every message carries beside its body. */
 export const NAME = "a name of 20 letters";
 
-/** A body that does not compress to nothing. */
-export function makeBody(bytes: number): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, i) => (i * 31 + 7) & 0xff);
+/** Bodies that take turns: numbers that do not compress to nothing, or records as JSON has them, each another one. */
+export function makeBodies(bytes: number, kind: BodyKind): readonly Uint8Array[] {
+  if (kind === "numbers") return [Uint8Array.from({ length: bytes }, (_, i) => (i * 31 + 7) & 0xff)];
+  return Array.from({ length: 1_000 }, (_, index) => {
+    let text = "";
+    for (let id = index * 100; text.length < bytes; id++) text += JSON.stringify(makeRecord(id));
+    return new TextEncoder().encode(text.slice(0, bytes));
+  });
+}
+
+/** Names repeat, values differ, as in what services send. */
+function makeRecord(id: number) {
+  const hash = Math.imul(id + 1, 0x9e3779b1) >>> 0;
+  return {
+    id: hash,
+    customer: { name: NAMES[hash % NAMES.length], email: `user${hash % 9973}@example.com` },
+    items: [{ sku: `A-${hash % 7919}`, quantity: (hash >>> 8) % 9, price: ((hash >>> 4) % 10_000) / 100 }],
+    created: new Date(1_790_000_000_000 + (hash % 1e9)).toISOString(),
+    status: ["open", "paid", "shipped"][hash % 3],
+    token: hash.toString(36) + Math.imul(hash, 0x85ebca6b).toString(36),
+  };
+}
+
+const NAMES = [
+  "Ada Lovelace",
+  "Grace Hopper",
+  "Alan Turing",
+  "Edsger Dijkstra",
+  "Barbara Liskov",
+  "Tony Hoare",
+];
+
+/** Counts the bytes of the sockets that an HTTP server accepts. */
+export function countTraffic(http: Server): () => number {
+  const open = new Set<Socket>();
+  let closed = 0;
+  const bytes = ({ bytesRead, bytesWritten }: Socket) => bytesRead + bytesWritten;
+  http.on("connection", (socket) => {
+    open.add(socket);
+    socket.once("close", () => {
+      open.delete(socket);
+      closed += bytes(socket);
+    });
+  });
+  return () => [...open].reduce((sum, socket) => sum + bytes(socket), closed);
 }
 
 /**

@@ -1,21 +1,52 @@
 import { randomUUID } from "node:crypto";
+import { createServer as createHttpServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { BenchService, type EchoResponse } from "../../gen/hawser/bench/v1/bench_pb.js";
-import { connect, createClient } from "../client/index.js";
+import { type CompressionProfile, connect, createClient } from "../client/index.js";
 import { createServer, memoryIdempotencyStore } from "../server/index.js";
-import { type Contender, echoInLoops, makeBody, NAME } from "./contender.js";
+import { type Contender, countTraffic, echoInLoops, NAME } from "./contender.js";
 
-/** Hawser itself, as its users run it: default options, generated service, no special code. */
-export const hawser: Contender = makeContender(false);
+/** How a contender differs from what users get by default. */
+export interface Variant {
+  /** Every call carries an idempotency key, which the server keeps in memory. */
+  readonly keys?: boolean;
+  /** The server's limits and checks are off. */
+  readonly unlimited?: boolean;
+  /** The client says who it is, and the server finds it good. */
+  readonly authenticated?: boolean;
+  readonly compression?: CompressionProfile;
+}
 
-/** The same, and every call carries an idempotency key, which the server keeps in memory. */
-export const hawserWithKeys: Contender = makeContender(true);
+const OFF = Number.POSITIVE_INFINITY;
 
-function makeContender(keys: boolean): Contender {
+/** Every limit that can be off. */
+const UNLIMITED = {
+  maxConnections: OFF,
+  maxConnectionsPerAddress: OFF,
+  maxSessionsPerIdentity: OFF,
+  messagesPerSecond: OFF,
+  bytesPerSecond: OFF,
+  callsPerSecond: OFF,
+  maxOutboxBytes: OFF,
+  maxHeldBytes: OFF,
+  allowedHosts: "*",
+  allowedOrigins: "*",
+} as const;
+
+/** Hawser as its users run it: default options, generated service, no special code. */
+export function hawser({ keys, unlimited, authenticated, compression = "off" }: Variant): Contender {
   return {
     async serve() {
+      const http = createHttpServer();
+      const traffic = countTraffic(http);
       const server = createServer({
         // More keys than it keeps: the oldest go, as in a server that runs for long.
         ...(keys ? { idempotencyStore: memoryIdempotencyStore({ whenFull: "forget" }) } : {}),
+        ...(unlimited ? UNLIMITED : {}),
+        ...(authenticated
+          ? { authenticate: ({ credentials }) => ({ id: credentials, expiresAt: Date.now() + 3_600_000 }) }
+          : {}),
+        compression,
         routes: (router) =>
           router.service(BenchService, {
             echo: (request) => ({ id: request.id, name: request.name, body: request.body }),
@@ -24,25 +55,40 @@ function makeContender(keys: boolean): Contender {
             },
           }),
       });
-      const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
-      return { port, close: () => server.close() };
+      server.attach(http);
+      await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+      const { port } = http.address() as AddressInfo;
+      return {
+        port,
+        traffic,
+        async close() {
+          await server.close();
+          http.closeAllConnections();
+          await new Promise((resolve) => http.close(resolve));
+        },
+      };
     },
-    async connect(port, bodyBytes) {
-      const connection = connect(`ws://127.0.0.1:${port}/rpc`);
+    async connect(port, bodies) {
+      const credentials = authenticated === true ? `client ${randomUUID()}` : "";
+      const connection = connect(`ws://127.0.0.1:${port}/rpc`, { compression, credentials });
       await connection.ready();
       const client = createClient(BenchService, connection);
-      const body = makeBody(bodyBytes);
-      let id = 0n;
+      const [first = new Uint8Array(0)] = bodies;
+      let next = 0;
+      const request = () => {
+        const body = bodies[next++ % bodies.length] as Uint8Array;
+        return { id: BigInt(next), name: NAME, body };
+      };
       const call = keys
-        ? () => client.echo({ id: ++id, name: NAME, body }, { idempotencyKey: randomUUID() })
-        : () => client.echo({ id: ++id, name: NAME, body });
-      const accept = (answer: EchoResponse) => answer.body.length === bodyBytes;
+        ? () => client.echo(request(), { idempotencyKey: randomUUID() })
+        : () => client.echo(request());
+      const accept = (answer: EchoResponse) => answer.body.length === first.length;
       return {
         echo: (calls, depth, times) => echoInLoops(call, accept, calls, depth, times),
         async push(count) {
           let received = 0;
-          for await (const message of client.push({ count, id: 1n, name: NAME, body })) {
-            if (message.body.length !== bodyBytes) throw new Error("a message of the wrong length");
+          for await (const message of client.push({ count, id: 1n, name: NAME, body: first })) {
+            if (message.body.length !== first.length) throw new Error("a message of the wrong length");
             received++;
           }
           if (received !== count) throw new Error(`${received} messages instead of ${count}`);

@@ -85,6 +85,8 @@ function print(rows: readonly Row[]): void {
     "server CPU µs",
     "ratio",
     "client CPU µs",
+    "wire B",
+    "ratio",
     "aim",
   ];
   const cells = rows.flatMap(({ scenario, unit, aim, contenders, samples }) => {
@@ -102,6 +104,8 @@ function print(rows: readonly Row[]): void {
         middle(name, "serverCpuUs").toFixed(2),
         ratio("serverCpuUs"),
         middle(name, "clientCpuUs").toFixed(2),
+        middle(name, "wireBytes").toFixed(0),
+        ratio("wireBytes"),
         index === 0 ? "" : aim,
       ];
     });
@@ -111,9 +115,11 @@ function print(rows: readonly Row[]): void {
   );
   console.log(
     table([header, ...cells], {
-      columns: Object.fromEntries([2, 3, 4, 5, 6].map((index) => [index, { alignment: "right" as const }])),
-      // Two contenders in each scenario.
-      drawHorizontalLine: (index, count) => index <= 1 || index === count || (index - 1) % 2 === 0,
+      columns: Object.fromEntries(
+        [2, 3, 4, 5, 6, 7, 8].map((index) => [index, { alignment: "right" as const }]),
+      ),
+      // Between scenarios.
+      drawHorizontalLine: (index, count) => index <= 1 || index === count || cells[index - 1]?.[0] !== "",
     }),
   );
 }

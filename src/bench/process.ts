@@ -1,11 +1,13 @@
 // One end of a contender in a process of its own; `run.ts` starts two of these and talks to them.
-import type { Contender } from "./contender.js";
+import { type BenchClient, type BodyKind, type Contender, makeBodies } from "./contender.js";
 import { CONTENDERS } from "./contenders.js";
 
 /** What a client process is asked to do. */
 export type Task =
   | { readonly kind: "echo"; readonly calls: number; readonly depth: number }
-  | { readonly kind: "push"; readonly messages: number };
+  | { readonly kind: "push"; readonly messages: number }
+  /** Opens so many connections more, which stay; each makes so many calls. */
+  | { readonly kind: "hold"; readonly connections: number; readonly calls: number };
 
 /** What it answers. */
 export interface Outcome {
@@ -17,7 +19,7 @@ export interface Outcome {
   readonly p50Us: number | undefined;
 }
 
-const [, , role, name = "", port, bodyBytes] = process.argv;
+const [, , role, name = "", port, bodyBytes, bodyKind] = process.argv;
 const contender = await CONTENDERS.get(name)?.();
 if (contender === undefined) throw new Error(`no contender is called "${name}"`);
 if (role === "server") await serve(contender);
@@ -25,22 +27,44 @@ else await connect(contender);
 
 async function serve(contender: Contender): Promise<void> {
   const server = await contender.serve();
-  process.on("message", () => {
+  process.on("message", (question: "cpu" | "memory") => {
+    if (question === "memory") {
+      // Twice: what the first one frees may hold what the second one does.
+      for (let i = 0; i < 2; i++) (globalThis as { gc?: () => void }).gc?.();
+      process.send?.({ bytes: process.memoryUsage.rss() });
+      return;
+    }
     const { user, system } = process.cpuUsage();
-    process.send?.({ cpuMs: (user + system) / 1000 });
+    process.send?.({ cpuMs: (user + system) / 1000, traffic: server.traffic() });
   });
   process.on("disconnect", () => void server.close().then(() => process.exit(0)));
   process.send?.({ port: server.port });
 }
 
 async function connect(contender: Contender): Promise<void> {
-  const client = await contender.connect(Number(port), Number(bodyBytes));
+  const bodies = makeBodies(Number(bodyBytes), bodyKind as BodyKind);
+  const client = await contender.connect(Number(port), bodies);
+  const held: BenchClient[] = [];
+  const hold = async (connections: number, calls: number) => {
+    // Some at a time, as the backlog of the listening socket has room for.
+    for (let i = 0; i < connections; i += 50) {
+      const some = Array.from({ length: Math.min(50, connections - i) }, () =>
+        contender.connect(Number(port), bodies),
+      );
+      held.push(...(await Promise.all(some)));
+    }
+    if (calls > 0) for (const one of held) await one.echo(calls, 1, undefined);
+  };
   process.on("message", (task: Task) => {
     const before = process.cpuUsage();
     const start = performance.now();
     const times = task.kind === "echo" && task.depth === 1 ? new Float64Array(task.calls) : undefined;
     const work =
-      task.kind === "echo" ? client.echo(task.calls, task.depth, times) : client.push(task.messages);
+      task.kind === "echo"
+        ? client.echo(task.calls, task.depth, times)
+        : task.kind === "push"
+          ? client.push(task.messages)
+          : hold(task.connections, task.calls);
     work.then(
       () => {
         const ms = performance.now() - start;
@@ -54,6 +78,9 @@ async function connect(contender: Contender): Promise<void> {
       },
     );
   });
-  process.on("disconnect", () => void client.close().then(() => process.exit(0)));
+  process.on(
+    "disconnect",
+    () => void Promise.all([client, ...held].map((one) => one.close())).then(() => process.exit(0)),
+  );
   process.send?.({ ready: true });
 }

@@ -1,7 +1,8 @@
+import { createServer } from "node:http";
 import { create, toBinary } from "@bufbuild/protobuf";
 import WebSocket, { type RawData, WebSocketServer } from "ws";
 import { EchoRequestSchema } from "../../gen/hawser/bench/v1/bench_pb.js";
-import { type Contender, makeBody, NAME } from "./contender.js";
+import { type Contender, countTraffic, NAME } from "./contender.js";
 
 /** The server pauses pushing while this much waits in the socket, as any server must. */
 const PUSH_MARK_BYTES = 1024 * 1024;
@@ -11,76 +12,77 @@ const PUSH_MARK_BYTES = 1024 * 1024;
  * next one when an answer comes, without promises, and answers are told apart by their order alone. What a protocol on
  * top of `ws` can at best reach without batching.
  */
-export const rawWs: Contender = {
-  async serve() {
-    const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false });
-    server.on("connection", (socket) => {
-      socket.on("message", (data: RawData, isBinary: boolean) => {
-        if (isBinary) socket.send(data as Buffer);
-        else void pushAll(socket, JSON.parse(String(data)));
+export function rawWs(deflate: boolean): Contender {
+  return {
+    async serve() {
+      const http = createServer();
+      const traffic = countTraffic(http);
+      const server = new WebSocketServer({ server: http, perMessageDeflate: deflate });
+      server.on("connection", (socket) => {
+        socket.on("message", (data: RawData, isBinary: boolean) => {
+          if (isBinary) socket.send(data as Buffer);
+          else void pushAll(socket, JSON.parse(String(data)));
+        });
       });
-    });
-    await new Promise((resolve) => server.once("listening", resolve));
-    const { port } = server.address() as { port: number };
-    return {
-      port,
-      close: () =>
-        new Promise((resolve) => {
-          for (const client of server.clients) client.terminate();
-          server.close(() => resolve());
-        }),
-    };
-  },
-  async connect(port, bodyBytes) {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false });
-    await new Promise((resolve, reject) => {
-      socket.once("open", resolve);
-      socket.once("error", reject);
-    });
-    const message = Buffer.from(
-      toBinary(
-        EchoRequestSchema,
-        create(EchoRequestSchema, { id: 1n, name: NAME, body: makeBody(bodyBytes) }),
-      ),
-    );
-    let onMessage: () => void = () => undefined;
-    socket.on("message", () => onMessage());
-    return {
-      echo: (calls, depth, times) =>
-        new Promise<void>((resolve) => {
-          const starts = times === undefined ? undefined : new Float64Array(calls);
-          let sent = 0;
-          let received = 0;
-          const send = () => {
-            if (starts !== undefined) starts[sent] = performance.now();
-            sent++;
-            socket.send(message);
-          };
-          onMessage = () => {
-            if (starts !== undefined && times !== undefined)
-              times[received] = performance.now() - (starts[received] as number);
-            received++;
-            if (sent < calls) send();
-            else if (received === calls) resolve();
-          };
-          while (sent < depth && sent < calls) send();
-        }),
-      push: (count) =>
-        new Promise<void>((resolve) => {
-          let received = 0;
-          onMessage = () => {
-            if (++received === count) resolve();
-          };
-          socket.send(JSON.stringify({ count, bytes: message.length }));
-        }),
-      close: () =>
-        new Promise((resolve) => {
-          socket.once("close", () => resolve());
-          socket.close();
-        }),
-    };
-  },
-};
+      await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+      const { port } = http.address() as { port: number };
+      return {
+        port,
+        traffic,
+        close: () =>
+          new Promise((resolve) => {
+            for (const client of server.clients) client.terminate();
+            http.close(() => resolve());
+          }),
+      };
+    },
+    async connect(port, bodies) {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: deflate });
+      await new Promise((resolve, reject) => {
+        socket.once("open", resolve);
+        socket.once("error", reject);
+      });
+      const messages = bodies.map((body) =>
+        Buffer.from(toBinary(EchoRequestSchema, create(EchoRequestSchema, { id: 1n, name: NAME, body }))),
+      );
+      let onMessage: () => void = () => undefined;
+      socket.on("message", () => onMessage());
+      return {
+        echo: (calls, depth, times) =>
+          new Promise<void>((resolve) => {
+            const starts = times === undefined ? undefined : new Float64Array(calls);
+            let sent = 0;
+            let received = 0;
+            const send = () => {
+              if (starts !== undefined) starts[sent] = performance.now();
+              socket.send(messages[sent++ % messages.length] as Buffer);
+            };
+            onMessage = () => {
+              if (starts !== undefined && times !== undefined)
+                times[received] = performance.now() - (starts[received] as number);
+              received++;
+              if (sent < calls) send();
+              else if (received === calls) resolve();
+            };
+            while (sent < depth && sent < calls) send();
+          }),
+        push: (count) =>
+          new Promise<void>((resolve) => {
+            let received = 0;
+            onMessage = () => {
+              if (++received === count) resolve();
+            };
+            socket.send(JSON.stringify({ count, bytes: messages[0]?.length }));
+          }),
+        close: () =>
+          new Promise((resolve) => {
+            socket.once("close", () => resolve());
+            socket.close();
+          }),
+      };
+    },
+  };
+}
 
 async function pushAll(socket: WebSocket, { count, bytes }: { count: number; bytes: number }): Promise<void> {
   const message = Buffer.alloc(bytes, 7);

@@ -9,6 +9,8 @@ export interface Sample {
   /** Server CPU per call or message, in microseconds. */
   readonly serverCpuUs: number;
   readonly clientCpuUs: number;
+  /** Bytes on the wire per call or message, both ways. */
+  readonly wireBytes: number;
 }
 
 /** A process that has not answered after this many milliseconds will not answer any more. */
@@ -35,23 +37,41 @@ export async function measure(
           `--cpu-prof-dir=${profileFolder}`,
           `--cpu-prof-name=${slug(contender, role, scenario.name)}`,
         ];
-  const server = fork(script, ["server", contender], { execArgv: profile("server") });
+  const server = fork(script, ["server", contender], { execArgv: ["--expose-gc", ...profile("server")] });
   try {
     const { port } = await next<{ port: number }>(server);
-    const client = fork(script, ["client", contender, String(port), String(scenario.bodyBytes)], {
-      execArgv: profile("client"),
-    });
+    const client = fork(
+      script,
+      ["client", contender, String(port), String(scenario.bodyBytes), scenario.body ?? "numbers"],
+      {
+        execArgv: profile("client"),
+      },
+    );
     try {
       await next(client);
       await work(client, scenario.warmUp);
+      const { task } = scenario;
+      const memoryBefore = task.kind === "hold" ? await memory(server) : 0;
       const before = await cpu(server);
-      const outcome = await work(client, scenario.task);
+      const outcome = await work(client, task);
       const after = await cpu(server);
-      const count = scenario.task.kind === "echo" ? scenario.task.calls : scenario.task.messages;
+      const count =
+        task.kind === "echo" ? task.calls : task.kind === "push" ? task.messages : task.connections;
+      if (task.kind === "hold") {
+        // What was under way settles: handshakes of the last connections, and what the collector has put off.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return {
+          value: ((await memory(server)) - memoryBefore) / count,
+          serverCpuUs: ((after.cpuMs - before.cpuMs) * 1000) / count,
+          clientCpuUs: (outcome.cpuMs * 1000) / count,
+          wireBytes: (after.traffic - before.traffic) / count,
+        };
+      }
       return {
         value: scenario.unit === "p50 µs" ? (outcome.p50Us ?? Number.NaN) : (count * 1000) / outcome.ms,
-        serverCpuUs: ((after - before) * 1000) / count,
+        serverCpuUs: ((after.cpuMs - before.cpuMs) * 1000) / count,
         clientCpuUs: (outcome.cpuMs * 1000) / count,
+        wireBytes: (after.traffic - before.traffic) / count,
       };
     } finally {
       await stop(client);
@@ -108,9 +128,14 @@ function work(client: ChildProcess, task: Task): Promise<Outcome> {
   return next<Outcome>(client);
 }
 
-async function cpu(server: ChildProcess): Promise<number> {
+async function cpu(server: ChildProcess): Promise<{ readonly cpuMs: number; readonly traffic: number }> {
   server.send("cpu");
-  return (await next<{ cpuMs: number }>(server)).cpuMs;
+  return next(server);
+}
+
+async function memory(server: ChildProcess): Promise<number> {
+  server.send("memory");
+  return (await next<{ bytes: number }>(server)).bytes;
 }
 
 function stop(child: ChildProcess): Promise<void> {

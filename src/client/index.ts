@@ -1,12 +1,23 @@
+import { checkKeys } from "../base/check.js";
+import { resolveCompression } from "../compression/settings.js";
 import type { Connection } from "./connection.js";
 import { openConnection } from "./connector.js";
 import { nodePlatform } from "./node.js";
-import { type ConnectOptions, checkUrl, resolveConnectOptions } from "./options.js";
+import { type ConnectOptions, checkUrl, resolveConnectOptions, type TlsOptions } from "./options.js";
 
 export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 export * from "../index.js";
 export type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
 export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js";
+
+const TLS_KEYS: readonly (keyof TlsOptions)[] = [
+  "ca",
+  "cert",
+  "key",
+  "passphrase",
+  "servername",
+  "rejectUnauthorized",
+];
 
 /**
  * Opens a connection to a Hawser server, on Node over `ws`. It connects at once and comes back by itself after every
@@ -18,9 +29,9 @@ export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js"
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Connection {
   const settings = resolveConnectOptions(options);
-  return openConnection(
-    checkUrl(url),
-    settings,
-    nodePlatform(settings.session.limits.packetBytes, settings.tls, settings.compression),
-  );
+  const { tls = {} } = options;
+  checkKeys("connect() tls", tls, TLS_KEYS);
+  const compression = resolveCompression(options.compression);
+  const platform = nodePlatform(settings.session.limits.packetBytes, tls, compression);
+  return openConnection(checkUrl(url), settings, platform);
 }

@@ -1,11 +1,6 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
 import { combineObservers, type Observer } from "../base/observer.js";
-import {
-  type CompressionOptions,
-  type CompressionProfile,
-  type CompressionSettings,
-  resolveCompression,
-} from "../compression/settings.js";
+import type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 import { checkStore } from "../idempotency/check.js";
 import { type RetryOptions, type RetrySettings, resolveRetryOptions } from "../retry/options.js";
 import { collectRoutes, type Routes, type RouteTable } from "../rpc/router.js";
@@ -98,15 +93,6 @@ export interface ConnectOptions extends SessionOptions {
 
 const CREDENTIALS_IN: readonly CredentialsIn[] = ["hello", "subprotocol", "header"];
 
-const TLS_KEYS: readonly (keyof TlsOptions)[] = [
-  "ca",
-  "cert",
-  "key",
-  "passphrase",
-  "servername",
-  "rejectUnauthorized",
-];
-
 /** {@link ConnectOptions}, complete and checked. */
 export interface ConnectSettings {
   readonly session: SessionSettings;
@@ -114,8 +100,6 @@ export interface ConnectSettings {
   /** Whether asking for credentials again may give others. */
   readonly renewable: boolean;
   readonly credentialsIn: CredentialsIn;
-  readonly tls: TlsOptions;
-  readonly compression: CompressionSettings | undefined;
   readonly routes: RouteTable;
   readonly interceptors: readonly Interceptor[];
   readonly handlerInterceptors: readonly Interceptor[];
@@ -165,13 +149,12 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
       `credentials must be a string or a function that gives one, not ${typeof credentials}`,
     );
   }
-  const { credentialsIn = "hello", tls = {} } = options;
+  const { credentialsIn = "hello" } = options;
   if (!CREDENTIALS_IN.includes(credentialsIn)) {
     throw new RangeError(
       `credentialsIn must be one of ${CREDENTIALS_IN.join(", ")}, not ${String(credentialsIn)}`,
     );
   }
-  checkKeys("connect() tls", tls, TLS_KEYS);
   checkFunction("routes", options.routes);
   checkFunction("onHandlerError", options.onHandlerError);
   const maxAttempts = reconnect.maxAttempts ?? Number.POSITIVE_INFINITY;
@@ -184,8 +167,6 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
     credentials: typeof credentials === "function" ? credentials : () => credentials ?? "",
     renewable: typeof credentials === "function",
     credentialsIn,
-    tls,
-    compression: resolveCompression(options.compression),
     routes,
     retry: resolveRetryOptions(options.retry),
     observer: combineObservers(options.observer, (error) => {
