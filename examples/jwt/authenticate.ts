@@ -75,7 +75,8 @@ function reason(error: unknown): string | undefined {
     return "the access token is not signed by the issuer";
   }
   if (error instanceof errors.JOSEAlgNotAllowed) return "the access token is signed by another algorithm";
-  if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) {
+  const { JWSInvalid, JWTInvalid, JOSENotSupported } = errors;
+  if ([JWSInvalid, JWTInvalid, JOSENotSupported].some((kind) => error instanceof kind)) {
     return "the credentials are no access token";
   }
   return undefined;

@@ -1,7 +1,14 @@
 // A stand-in for the identity provider that you have: it gives out short-lived access tokens, and publishes its public key.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import {
+  type CryptoKey,
+  exportJWK,
+  generateKeyPair,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  SignJWT,
+} from "jose";
 
 /** Who may have a token, and for what. */
 const ACCOUNTS: Readonly<Record<string, { readonly password: string; readonly scope: string }>> = {
@@ -25,8 +32,8 @@ export interface Issuer {
   readonly url: string;
   /** Tokens that it has given out. */
   readonly issued: number;
-  /** Signs whatever claims it is given, over those that tokens have by default. */
-  sign(claims: JWTPayload, key?: CryptoKey): Promise<string>;
+  /** Signs whatever it is given, over what tokens have by default: tests have it sign bad ones. */
+  sign(claims: JWTPayload, header?: Partial<JWTHeaderParameters>, key?: CryptoKey): Promise<string>;
   close(): void;
 }
 
@@ -59,10 +66,10 @@ export async function startIssuer({ audience, lifetimeS }: IssuerOptions): Promi
     get issued() {
       return issued;
     },
-    sign(claims, key = privateKey) {
+    sign(claims, header, key = privateKey) {
       const now = Math.floor(Date.now() / 1_000);
       return new SignJWT({ iss: issuer.url, aud: audience, iat: now, exp: now + lifetimeS, ...claims })
-        .setProtectedHeader({ alg: "ES256", kid: KEY_ID, typ: "at+jwt" })
+        .setProtectedHeader({ alg: "ES256", kid: KEY_ID, typ: "at+jwt", ...header })
         .sign(key);
     },
     close() {

@@ -51,7 +51,7 @@ describe("an access token", () => {
 
   const signed = (claims: Record<string, unknown>) => issuer.sign({ sub: "ada", ...claims } as JWTPayload);
   /** With the issuer's name and the name of its key, but by another key. */
-  const forged = async () => issuer.sign({ sub: "ada" }, (await generateKeyPair("ES256")).privateKey);
+  const forged = async () => issuer.sign({ sub: "ada" }, {}, (await generateKeyPair("ES256")).privateKey);
   /** By the public key as if it were a shared secret, which is public as well. */
   const confused = async () => {
     const secret = new TextEncoder().encode(await (await fetch(`${issuer.url}/jwks.json`)).text());
@@ -61,6 +61,11 @@ describe("an access token", () => {
   const unsigned = async () => {
     const [, claims] = (await signed({})).split(".");
     return `${btoa('{"alg":"none"}').replaceAll("=", "")}.${claims}.`;
+  };
+  const beyond = async () => {
+    const [, ...rest] = (await signed({})).split(".");
+    const header = { alg: "ES256", kid: "key-1", typ: "at+jwt", crit: ["new"], new: 1 };
+    return [btoa(JSON.stringify(header)).replaceAll("=", ""), ...rest].join(".");
   };
   const changed = async () => {
     const [header, claims = "", signature] = (await signed({})).split(".");
@@ -85,12 +90,14 @@ describe("an access token", () => {
       () => signed({ iss: "https://evil.example.com" }),
       "the access token has a wrong iss",
     ],
+    ["an ID token", () => issuer.sign({ sub: "ada" }, { typ: "JWT" }), "this is no access token"],
+    ["beyond understanding", beyond, "the credentials are no access token"],
     ["expired", () => signed({ exp: seconds(-6) }), "the access token has expired"],
     ["not good yet", () => signed({ nbf: seconds(60) }), "the access token has a wrong nbf"],
     ["for nobody", () => signed({ sub: undefined }), "the access token has a wrong sub"],
     ["without an end", () => signed({ exp: undefined }), "the access token has a wrong exp"],
   ])("is turned away with 4401 and the reason: %s", async (_, token, reason) => {
-    const connection = connect(world.url, { credentials: await token() });
+    await using connection = connect(world.url, { credentials: await token() });
     const end = closed(connection);
     const call = createClient(EchoService, connection).echo({});
     await expect(call).rejects.toMatchObject({ code: Code.Unauthenticated, executed: "no" });
