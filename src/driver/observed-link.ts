@@ -56,7 +56,8 @@ export class ObservedLink implements LinkInfo {
   events(events: LinkEvents): LinkEvents {
     const { traffic } = this;
     return {
-      ...events,
+      onText: () => events.onText(),
+      onDrain: () => events.onDrain(),
       onMessage: (bytes) => {
         traffic.packetsIn++;
         traffic.bytesIn += bytes.length;

@@ -19,60 +19,85 @@ export function wsLink(
   events: LinkEvents,
   compression?: PacketCompression,
 ): Link {
-  let closed = false;
-  let closing: ReturnType<typeof setTimeout> | undefined;
-  ws.binaryType = "nodebuffer";
-  ws.on("message", (data: RawData, isBinary: boolean) => {
-    if (closed || closing !== undefined) return;
-    if (!isBinary) return events.onText();
-    const buffer = data as Buffer;
+  return new WsLink(ws, socket, events, compression);
+}
+
+/** There is one for each connection, and servers have many: a closure less is memory saved. */
+class WsLink implements Link {
+  readonly #ws: WebSocket;
+  readonly #socket: Duplex;
+  readonly #events: LinkEvents;
+  readonly #compression: PacketCompression | undefined;
+  #closed = false;
+  #closing: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(ws: WebSocket, socket: Duplex, events: LinkEvents, compression: PacketCompression | undefined) {
+    this.#ws = ws;
+    this.#socket = socket;
+    this.#events = events;
+    this.#compression = compression;
+    ws.binaryType = "nodebuffer";
+    ws.on("message", (data: RawData, isBinary: boolean) => this.#onMessage(data as Buffer, isBinary));
+    socket.on("drain", this.#onDrain);
+    ws.on("error", ignore);
+    ws.once("close", (code: number, reason: Buffer) => {
+      this.#closed = true;
+      clearTimeout(this.#closing);
+      socket.off("drain", this.#onDrain);
+      events.onClose(code, reason.toString());
+    });
+  }
+
+  get bufferedBytes(): number {
+    return this.#ws.bufferedAmount;
+  }
+
+  send(packet: EncodedPacket): void {
+    const ws = this.#ws;
+    if (ws.readyState !== ws.OPEN) return;
+    const compressed = packet.plain ? undefined : this.#compression?.deflate(packet.head, packet.body);
+    if (compressed !== undefined) {
+      ws.send(compressed, COMPRESSED);
+      return;
+    }
+    if (packet.body === undefined) {
+      ws.send(packet.head, BINARY);
+      return;
+    }
+    // Two fragments of one message: the payload is written from where it lies.
+    this.#socket.cork();
+    ws.send(packet.head, FIRST_FRAGMENT);
+    ws.send(packet.body, LAST_FRAGMENT);
+    this.#socket.uncork();
+  }
+
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closed || this.#closing !== undefined) return;
+    this.#ws.close(code, closeReason(reason));
+    this.#closing = setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS);
+  }
+
+  #onMessage(buffer: Buffer, isBinary: boolean): void {
+    if (this.#closed || this.#closing !== undefined) return;
+    if (!isBinary) return this.#events.onText();
     // A plain view: messages must not carry Buffers, whose slice() differs, into users' code.
-    events.onMessage(new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.length));
-  });
-  const onDrain = () => events.onDrain();
-  socket.on("drain", onDrain);
-  ws.on("error", () => {
-    // ws closes by itself after every error; `close` follows.
-  });
-  ws.once("close", (code: number, reason: Buffer) => {
-    closed = true;
-    clearTimeout(closing);
-    socket.off("drain", onDrain);
-    events.onClose(code, reason.toString());
-  });
-  return {
-    get bufferedBytes() {
-      return ws.bufferedAmount;
-    },
-    send(packet: EncodedPacket) {
-      if (ws.readyState !== ws.OPEN) return;
-      const compressed = packet.plain ? undefined : compression?.deflate(packet.head, packet.body);
-      if (compressed !== undefined) {
-        ws.send(compressed, COMPRESSED);
-        return;
-      }
-      if (packet.body === undefined) {
-        ws.send(packet.head, BINARY);
-        return;
-      }
-      // Two fragments of one message: the payload is written from where it lies.
-      socket.cork();
-      ws.send(packet.head, FIRST_FRAGMENT);
-      ws.send(packet.body, LAST_FRAGMENT);
-      socket.uncork();
-    },
-    cork() {
-      socket.cork();
-    },
-    uncork() {
-      socket.uncork();
-    },
-    close(code: number, reason: string) {
-      if (closed || closing !== undefined) return;
-      ws.close(code, closeReason(reason));
-      closing = setTimeout(() => ws.terminate(), CLOSE_TIMEOUT_MS);
-    },
-  };
+    this.#events.onMessage(new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.length));
+  }
+
+  readonly #onDrain = (): void => this.#events.onDrain();
+}
+
+/** ws closes by itself after every error; `close` follows. */
+function ignore(): void {
+  // Nothing else is to be done.
 }
 
 /** What a link needs of compression. */

@@ -1,15 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { CloseCode } from "../base/close.js";
 import { takeOver } from "../compression/ws-extension.js";
-import { type LinkOwner, ObservedLink } from "../driver/observed-link.js";
-import { wsLink } from "../driver/ws-link.js";
 import type { Identity } from "../rpc/context.js";
+import { Arrival } from "./arrival.js";
 import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
-import { Greeting } from "./greeting.js";
-import { Inflow, MAX_STRANGER_BYTES } from "./inflow.js";
 import { isLoopback } from "./origin.js";
-import type { LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 import { createUpgrader, refuseUpgrade, type Upgrader } from "./upgrade.js";
 
@@ -17,7 +12,8 @@ import { createUpgrader, refuseUpgrade, type Upgrader } from "./upgrade.js";
 export class Door {
   readonly #sessions: Sessions;
   readonly #upgrader: Upgrader;
-  readonly #greetings = new Set<Greeting>();
+  readonly #arrivals = new Set<Arrival>();
+  #onEmpty: (() => void) | undefined;
   /** Links and upgrades under way, in all and by client address. */
   #connections = 0;
   readonly #byAddress = new Map<string, number>();
@@ -40,9 +36,12 @@ export class Door {
   /** Closes links that have no session yet. Settles when all links are gone. */
   async close(code: number, reason: string): Promise<void> {
     this.shut(reason);
-    const gone = [...this.#greetings].map((greeting) => greeting.closed);
-    for (const greeting of this.#greetings) greeting.close(code, reason);
-    await Promise.all(gone);
+    const gone = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    for (const arrival of this.#arrivals) arrival.close(code, reason);
+    if (this.#arrivals.size === 0) return;
+    await gone;
   }
 
   /** Takes an upgrade request for the path that is served. */
@@ -69,8 +68,7 @@ export class Door {
       settings.observer?.limited?.({ limit: "maxConnectionsPerAddress", address: remoteAddress });
       return refuse(429, reason, RETRY_AFTER);
     }
-    this.#count(counted ? remoteAddress : undefined, 1);
-    socket.once("close", () => this.#count(counted ? remoteAddress : undefined, -1));
+    this.#countUntilClosed(socket, counted ? remoteAddress : undefined);
     const info = { headers, url, remoteAddress };
     if (settings.authenticate === undefined || settings.authenticateAt === "hello") {
       this.#open(request, socket, head, info, undefined);
@@ -118,43 +116,25 @@ export class Door {
     info: UpgradeInfo,
     identity: Identity | undefined,
   ): void {
-    const { settings, timers } = this.#sessions;
     this.#upgrader.upgrade(request, socket, head, (ws) => {
-      const { observer } = settings;
-      const compression =
-        settings.compression === undefined
+      const { compression, session } = this.#sessions.settings;
+      const packed =
+        compression === undefined
           ? undefined
-          : takeOver(ws, "server", settings.compression, settings.session.limits.packetBytes);
-      const watch =
-        observer === undefined
-          ? undefined
-          : new ObservedLink("server", info.remoteAddress, observer, timers.clock);
-      const inflow = new Inflow(ws, socket, timers, settings, {
-        onThrottled: (limit) =>
-          observer?.limited?.({ limit, identity: watch?.identity, address: info.remoteAddress }),
-        onTooMuch: () =>
-          greeting.close(CloseCode.tooBig, `more than ${MAX_STRANGER_BYTES} bytes before authentication`),
-      });
-      const greeting: Greeting = new Greeting(
-        this.#sessions,
-        (events) => {
-          const link = wsLink(ws, socket, inflow.watch(watch?.events(events) ?? events), compression);
-          return watch?.link(link) ?? link;
-        },
-        info,
-        {
-          identity,
-          onWelcome: () => inflow.welcome(),
-          onSession: (session) => {
-            if (watch !== undefined) watch.owner = ownerOf(session);
-          },
-          onGone: () => inflow.end(),
-        },
-      );
-      watch?.opened();
-      this.#greetings.add(greeting);
-      void greeting.closed.then(() => this.#greetings.delete(greeting));
+          : takeOver(ws, "server", compression, session.limits.packetBytes);
+      this.#arrivals.add(new Arrival(ws, socket, this.#sessions, info, identity, packed, this.#onGone));
     });
+  }
+
+  readonly #onGone = (arrival: Arrival): void => {
+    this.#arrivals.delete(arrival);
+    if (this.#arrivals.size === 0) this.#onEmpty?.();
+  };
+
+  /** Not where the request is at hand: what listens to the socket would keep it for as long. */
+  #countUntilClosed(socket: Duplex, address: string | undefined): void {
+    this.#count(address, 1);
+    socket.once("close", () => this.#count(address, -1));
   }
 
   #count(address: string | undefined, by: 1 | -1): void {
@@ -164,18 +144,6 @@ export class Door {
     if (count === 0) this.#byAddress.delete(address);
     else this.#byAddress.set(address, count);
   }
-}
-
-function ownerOf(session: LiveSession): LinkOwner {
-  return {
-    sessionId: session.id,
-    get identity() {
-      return session.identity?.id;
-    },
-    get rtt() {
-      return session.rtt;
-    },
-  };
 }
 
 /** There may be room again in a moment. */

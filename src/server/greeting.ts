@@ -13,27 +13,30 @@ import type { Sessions } from "./sessions.js";
 /** A Hello, credentials and all, is not larger than this. */
 const MAX_HELLO_BYTES = 32 * 1024;
 
-/** What a {@link Greeting} may know or do beside its link. */
+/** Told how a {@link Greeting} goes. */
+export interface GreetingHost {
+  /** The client is authenticated. */
+  onWelcome(): void;
+  /** The link serves this session. */
+  onSession(session: LiveSession): void;
+}
+
+/** What a {@link Greeting} may know beside its link. */
 export interface GreetingOptions {
   /** Who the client is, where the upgrade request has said so already. */
   readonly identity?: Identity | undefined;
-  /** The client is authenticated. */
-  readonly onWelcome?: () => void;
-  /** The link serves this session. */
-  readonly onSession?: (session: LiveSession) => void;
-  /** The link is gone. */
-  readonly onGone?: () => void;
+  readonly host?: GreetingHost;
 }
 
 /** A link that has come in: awaits its Hello, authenticates, and hands it to its session. */
-export class Greeting implements TimerItem {
+export class Greeting implements TimerItem, LinkEvents {
   dueAt: number = Number.POSITIVE_INFINITY;
   heapIndex = -1;
-  /** Settles when the link is gone, whatever became of it. */
-  readonly closed: Promise<void>;
   readonly #sessions: Sessions;
-  readonly #info: UpgradeInfo;
-  readonly #options: GreetingOptions;
+  readonly #host: GreetingHost | undefined;
+  /** What is known of the client, until it is welcome or turned away. */
+  #info: UpgradeInfo | undefined;
+  #identity: Identity | undefined;
   readonly #link: Link;
   #session: LiveSession | undefined;
   #greeted = false;
@@ -48,28 +51,10 @@ export class Greeting implements TimerItem {
   ) {
     this.#sessions = sessions;
     this.#info = info;
-    this.#options = options;
-    let closed: () => void = () => undefined;
-    this.closed = new Promise((resolve) => {
-      closed = resolve;
-    });
+    this.#identity = options.identity;
+    this.#host = options.host;
     const { timers, settings } = sessions;
-    this.#link = open({
-      onMessage: (bytes) => this.#onMessage(bytes),
-      onText: () => {
-        if (this.#session === undefined)
-          this.#reject(CloseCode.textMessage, "Hawser speaks binary messages only");
-        else this.#session.text(this.#link);
-      },
-      onDrain: () => this.#session?.drained(this.#link),
-      onClose: (code, reason) => {
-        this.#gone = true;
-        timers.delete(this);
-        this.#session?.linkClosed(this.#link, code, reason);
-        options.onGone?.();
-        closed();
-      },
-    });
+    this.#link = open(this);
     timers.atLatest(this, timers.clock() + settings.session.handshakeTimeoutMs);
   }
 
@@ -86,7 +71,23 @@ export class Greeting implements TimerItem {
     if (this.#session === undefined) this.#reject(code, reason);
   }
 
-  #onMessage(bytes: Uint8Array): void {
+  onText(): void {
+    if (this.#session === undefined)
+      this.#reject(CloseCode.textMessage, "Hawser speaks binary messages only");
+    else this.#session.text(this.#link);
+  }
+
+  onDrain(): void {
+    this.#session?.drained(this.#link);
+  }
+
+  onClose(code: number, reason: string): void {
+    this.#gone = true;
+    this.#sessions.timers.delete(this);
+    this.#session?.linkClosed(this.#link, code, reason);
+  }
+
+  onMessage(bytes: Uint8Array): void {
     if (this.#session !== undefined) {
       this.#session.receive(this.#link, bytes);
       return;
@@ -101,30 +102,29 @@ export class Greeting implements TimerItem {
       if (!(error instanceof WireError)) throw error;
       return this.#reject(error.closeCode, error.message);
     }
-    this.#authenticate(hello).then(
-      (identity) => {
-        if (this.#gone) return;
-        this.#sessions.timers.delete(this);
-        this.#options.onWelcome?.();
-        const entered = this.#sessions.enter(hello, identity, this.#link, this.#info);
-        if ("refused" in entered) this.#reject(entered.refused, entered.reason);
-        else {
-          this.#session = entered;
-          this.#options.onSession?.(entered);
-        }
-      },
-      (error: unknown) => {
-        const { closeCode, reason } = refusalOf(error, this.#sessions.settings);
-        this.#reject(closeCode, reason);
-      },
-    );
+    void this.#enter(hello);
   }
 
-  async #authenticate(hello: HelloFrame): Promise<Identity | undefined> {
-    const { identity } = this.#options;
-    if (identity !== undefined) return identity;
+  async #enter(hello: HelloFrame): Promise<void> {
     const { settings, wallClock } = this.#sessions;
-    return authenticate(settings, wallClock(), this.#info, hello.credentials, "connect");
+    const info = this.#info as UpgradeInfo;
+    try {
+      const identity =
+        this.#identity ?? (await authenticate(settings, wallClock(), info, hello.credentials, "connect"));
+      if (this.#gone) return;
+      this.#sessions.timers.delete(this);
+      this.#host?.onWelcome();
+      const entered = this.#sessions.enter(hello, identity, this.#link, info);
+      if ("refused" in entered) return this.#reject(entered.refused, entered.reason);
+      this.#session = entered;
+      // The session keeps what it may need again, in less room.
+      this.#info = undefined;
+      this.#identity = undefined;
+      this.#host?.onSession(entered);
+    } catch (error) {
+      const { closeCode, reason } = refusalOf(error, settings);
+      this.#reject(closeCode, reason);
+    }
   }
 
   #reject(code: number, reason: string): void {
@@ -132,7 +132,7 @@ export class Greeting implements TimerItem {
     this.#gone = true;
     this.#sessions.timers.delete(this);
     const { observer } = this.#sessions.settings;
-    observer?.refused?.({ address: this.#info.remoteAddress, status: code, reason });
+    observer?.refused?.({ address: this.#info?.remoteAddress, status: code, reason });
     this.#link.close(code, reason);
   }
 }

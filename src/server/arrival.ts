@@ -1,0 +1,147 @@
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import { CloseCode } from "../base/close.js";
+import { TokenBucket } from "../base/token-bucket.js";
+import type { Link, LinkEvents } from "../driver/link.js";
+import { type LinkOwner, ObservedLink } from "../driver/observed-link.js";
+import { type PacketCompression, wsLink } from "../driver/ws-link.js";
+import type { Identity } from "../rpc/context.js";
+import type { UpgradeInfo } from "./authentication.js";
+import { Greeting, type GreetingHost } from "./greeting.js";
+import type { LiveSession } from "./session.js";
+import type { Sessions } from "./sessions.js";
+
+/** What a client may send before it is authenticated: a Hello with credentials, and the frame around it. */
+export const MAX_STRANGER_BYTES: number = 36 * 1024;
+
+/**
+ * A WebSocket that has come in, and all that stands between it and its session: little may come in over it until the client is
+ * known, and from then on no more per second than is allowed.
+ *
+ * Above the rate the socket is not read for a while. The client's writes wait then, as on a slow network: honest clients
+ * lose nothing, and others cannot make the server work faster.
+ */
+export class Arrival implements LinkEvents, GreetingHost {
+  readonly #ws: WebSocket;
+  readonly #socket: Duplex;
+  readonly #sessions: Sessions;
+  readonly #address: string | undefined;
+  readonly #watch: ObservedLink | undefined;
+  readonly #messages: TokenBucket | undefined;
+  readonly #bytes: TokenBucket | undefined;
+  readonly #greeting: Greeting;
+  readonly #onGone: (arrival: Arrival) => void;
+  #strange = 0;
+  #paused: (() => void) | undefined;
+
+  constructor(
+    ws: WebSocket,
+    socket: Duplex,
+    sessions: Sessions,
+    info: UpgradeInfo,
+    identity: Identity | undefined,
+    compression: PacketCompression | undefined,
+    onGone: (arrival: Arrival) => void,
+  ) {
+    const { observer, messagesPerSecond, bytesPerSecond } = sessions.settings;
+    this.#ws = ws;
+    this.#socket = socket;
+    this.#sessions = sessions;
+    this.#address = info.remoteAddress;
+    this.#onGone = onGone;
+    const never = Number.POSITIVE_INFINITY;
+    if (messagesPerSecond < never) this.#messages = new TokenBucket(messagesPerSecond);
+    if (bytesPerSecond < never) this.#bytes = new TokenBucket(bytesPerSecond);
+    socket.on("data", this.#onStrange);
+    const clock = sessions.timers.clock;
+    if (observer !== undefined) this.#watch = new ObservedLink("server", this.#address, observer, clock);
+    const open = (): Link => {
+      const link = wsLink(ws, socket, this.#watch?.events(this) ?? this, compression);
+      return this.#watch?.link(link) ?? link;
+    };
+    // Its events pass through here.
+    this.#greeting = new Greeting(sessions, open, info, { identity, host: this });
+    if (this.#messages !== undefined || this.#bytes !== undefined) {
+      // Pings and pongs of WebSocket itself are answered or dropped by `ws`; they take their part of the rate.
+      ws.on("ping", this.#onControl).on("pong", this.#onControl);
+    }
+    this.#watch?.opened();
+  }
+
+  /** Closes a link that has no session yet; a session closes its own. */
+  close(code: number, reason: string): void {
+    this.#greeting.close(code, reason);
+  }
+
+  // ---- what the link says --------------------------------------------------------------------------------------
+
+  onMessage(bytes: Uint8Array): void {
+    this.#greeting.onMessage(bytes);
+    if (this.#messages !== undefined || this.#bytes !== undefined) this.#count(bytes.length);
+  }
+
+  onText(): void {
+    this.#greeting.onText();
+  }
+
+  onDrain(): void {
+    this.#greeting.onDrain();
+  }
+
+  onClose(code: number, reason: string): void {
+    this.onWelcome();
+    this.#paused?.();
+    this.#paused = undefined;
+    this.#greeting.onClose(code, reason);
+    this.#onGone(this);
+  }
+
+  // ---- what the greeting says ----------------------------------------------------------------------------------
+
+  onWelcome(): void {
+    this.#socket.off("data", this.#onStrange);
+  }
+
+  onSession(session: LiveSession): void {
+    if (this.#watch !== undefined) this.#watch.owner = ownerOf(session);
+  }
+
+  #count(bytes: number): void {
+    const { timers, settings } = this.#sessions;
+    const now = timers.clock();
+    const messagesWait = this.#messages?.take(1, now) ?? 0;
+    const bytesWait = this.#bytes?.take(bytes, now) ?? 0;
+    const wait = Math.max(messagesWait, bytesWait);
+    if (wait === 0 || this.#paused !== undefined) return;
+    const limit = messagesWait > bytesWait ? "messagesPerSecond" : "bytesPerSecond";
+    settings.observer?.limited?.({ limit, identity: this.#watch?.identity, address: this.#address });
+    this.#ws.pause();
+    this.#paused = timers.after(wait, () => {
+      this.#paused = undefined;
+      this.#ws.resume();
+    });
+  }
+
+  readonly #onControl = (data: Buffer): void => this.#count(data.length);
+
+  readonly #onStrange = (chunk: Buffer): void => {
+    this.#strange += chunk.length;
+    if (this.#strange <= MAX_STRANGER_BYTES) return;
+    this.onWelcome();
+    this.close(CloseCode.tooBig, `more than ${MAX_STRANGER_BYTES} bytes before authentication`);
+    // Whatever length the frame has announced: nothing more of it is read.
+    this.#ws.pause();
+  };
+}
+
+function ownerOf(session: LiveSession): LinkOwner {
+  return {
+    sessionId: session.id,
+    get identity() {
+      return session.identity?.id;
+    },
+    get rtt() {
+      return session.rtt;
+    },
+  };
+}
