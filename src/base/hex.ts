@@ -1,9 +1,12 @@
 /** Lower-case hexadecimal text of some bytes. */
 export function hex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
-  return text;
+  const codes: number[] = [];
+  for (const byte of bytes) codes.push(DIGITS.charCodeAt(byte >>> 4), DIGITS.charCodeAt(byte & 15));
+  // In one go: a text that is put together piece by piece keeps all of its pieces.
+  return String.fromCharCode(...codes);
 }
+
+const DIGITS = "0123456789abcdef";
 
 /** Whether two byte strings are the same. Takes the same time wherever they differ. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

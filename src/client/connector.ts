@@ -10,6 +10,7 @@ import { Timers } from "../driver/timers.js";
 import { uuidV7 } from "../idempotency/key.js";
 import { Retrier } from "../retry/retrier.js";
 import { createTransport } from "../retry/transport.js";
+import { createAnswerer } from "../rpc/answer.js";
 import { Peer } from "../rpc/peer.js";
 import type { SessionOpened } from "../session/host.js";
 import { PacketEncoder } from "../wire/encode.js";
@@ -71,24 +72,31 @@ class Connector implements Connection {
     this.#peer = new Peer({
       role: "client",
       settings: settings.session,
-      clock: platform.clock,
       encoder: new PacketEncoder(platform.allocate),
-      routes: settings.routes,
+      calls: {
+        role: "client",
+        clock: platform.clock,
+        limits: settings.session.limits,
+        maxWaitingCalls: settings.maxWaitingCalls,
+        maxWaitMs: settings.maxWaitMs,
+        outboxWaitMs: settings.session.outboxWaitMs,
+        answerer: createAnswerer({
+          routes: settings.routes,
+          interceptors: settings.handlerInterceptors,
+          onHandlerError: settings.onHandlerError,
+          // Keys are for what servers do.
+          guard: undefined,
+          observer: settings.observer,
+        }),
+      },
       createTransport: (calls) =>
         createTransport(
           { calls, retrier: this.#retrier, newKey, observer: settings.observer },
           settings.interceptors,
         ),
-      handlerInterceptors: settings.handlerInterceptors,
-      onHandlerError: settings.onHandlerError,
-      // Keys are for what servers do.
-      guard: undefined,
-      maxWaitingCalls: settings.maxWaitingCalls,
-      maxWaitMs: settings.maxWaitMs,
-      whyNotOpen: () => this.#lastFailure,
       agent: AGENT,
-      observer: settings.observer,
       events: {
+        whyNotOpen: () => this.#lastFailure,
         onOpen: (opened) => this.#onOpen(opened),
         onLost: () => {
           this.#lostNow = true;

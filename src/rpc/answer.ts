@@ -41,8 +41,6 @@ export interface AnswererInit {
   readonly onHandlerError: HandlerErrorLog;
   /** Stands before calls with an idempotency key; without it they are turned away. */
   readonly guard: CallGuard | undefined;
-  readonly peer: () => Transport;
-  readonly session: () => SessionInfo;
   readonly observer?: Observer | undefined;
 }
 
@@ -134,15 +132,15 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   }
 
   get identity(): string {
-    return this.#init.session().identity?.id ?? "";
+    return this.#calls.host.info.identity?.id ?? "";
   }
 
   get peer(): Transport {
-    return this.#init.peer();
+    return this.#calls.host.transport;
   }
 
   get session(): SessionInfo {
-    return this.#init.session();
+    return this.#calls.host.info;
   }
 
   readonly timeLeft = (): number | undefined =>
@@ -266,7 +264,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   #observe(callStarted: NonNullable<Observer["callStarted"]>): void {
     const { name, method } = this.#route;
     const context = this.#context;
-    const { id, identity } = this.#init.session();
+    const { id, identity } = this.#calls.host.info;
     const startedAt = this.#calls.clock();
     const observer = callStarted({
       side: "handler",

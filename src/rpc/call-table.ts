@@ -4,6 +4,8 @@ import type { ErrorDetail, RpcError } from "../base/error.js";
 import type { CallFrame, EndFrame, Header, OpenFrame, WireLimits } from "../wire/frame.js";
 import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
+import type { SessionInfo } from "./context.js";
+import type { Transport } from "./transport.js";
 
 /** What calls need of the session below them. */
 export interface CallSession {
@@ -54,7 +56,7 @@ export interface EndRefusal {
   readonly details?: readonly ErrorDetail[];
 }
 
-/** Settings of {@link Calls}. */
+/** Settings of {@link Calls}; one object serves all sessions of a server. */
 export interface CallsInit {
   /** The connecting side opens odd numbers, the other one even ones. */
   readonly role: "client" | "server";
@@ -68,13 +70,21 @@ export interface CallsInit {
   readonly outboxWaitMs: number;
   /** Messages that may wait for their readers, in and out, in bytes. */
   readonly maxHeldBytes?: number | undefined;
-  /** Asked before a call of the other side is begun: why it is turned away, if it is. */
-  readonly admit?: (() => EndRefusal | undefined) | undefined;
-  /** A limit was met, by the name of its option. */
-  readonly onLimit?: ((limit: string) => void) | undefined;
   readonly answerer: Answerer;
+}
+
+/** What stands around the calls of one session. */
+export interface CallsHost {
+  /** Makes calls to the other side. */
+  readonly transport: Transport;
+  /** The session as handlers see it. */
+  readonly info: SessionInfo;
   /** What is known about why there is no connection, for error messages. */
-  readonly whyNotOpen: () => string;
+  whyNotOpen(): string;
   /** A call waits without a link: {@link Calls.deadline} may be earlier than before. */
-  readonly onDeadline: () => void;
+  onDeadline(): void;
+  /** Asked before a call of the other side is begun: why it is turned away, if it is. */
+  admit?(): EndRefusal | undefined;
+  /** A limit was met, by the name of its option. */
+  onLimit?(limit: string): void;
 }

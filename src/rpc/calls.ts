@@ -6,7 +6,7 @@ import { violation } from "../session/violation.js";
 import type { CallFrame, DataFrame, EndFrame, OpenFrame, WireLimits } from "../wire/frame.js";
 import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
 import type { Call } from "./call.js";
-import type { AnsweringCall, CallingCall, CallSession, CallsInit } from "./call-table.js";
+import type { AnsweringCall, CallingCall, CallSession, CallsHost, CallsInit } from "./call-table.js";
 import type { Held } from "./held.js";
 import { tooLarge, tooMuchMetadata } from "./limit-errors.js";
 import { headerBytes } from "./metadata.js";
@@ -18,15 +18,16 @@ import { tokenCost } from "./token-cost.js";
  * All calls of a session, in both directions: numbers, the order in which what waits is sent, deadlines.
  */
 export class Calls implements Opener {
+  readonly host: CallsHost;
   readonly #init: CallsInit;
   readonly #session: CallSession;
   readonly #deadlines = new DeadlineHeap<Call>();
   /** Calls that were opened, by number. */
   readonly #open = new Map<number, Call>();
   /** Calls of this side that wait to be opened, in order. */
-  readonly #unopened = new Set<CallingCall>();
+  #unopened: Set<CallingCall> = NO_CALLS;
   /** Calls with something to send, in the order of their turns. */
-  readonly #turns = new Set<Call>();
+  #turns: Set<Call> = NO_CALLS;
   #outgoing = new OutgoingMethods();
   #incoming = new IncomingMethods();
   #nextId: number;
@@ -42,7 +43,8 @@ export class Calls implements Opener {
   #starvedAt: number = Number.NEGATIVE_INFINITY;
   #closed: RpcError | undefined;
 
-  constructor(init: CallsInit, session: CallSession) {
+  constructor(init: CallsInit, session: CallSession, host: CallsHost) {
+    this.host = host;
     this.#init = init;
     this.#session = session;
     this.#nextId = init.role === "client" ? 1 : 2;
@@ -127,7 +129,7 @@ export class Calls implements Opener {
     }
     if (session.state !== "open" && !waitForReady) {
       return call.fail(
-        new RpcError(`not connected: ${this.#init.whyNotOpen()}`, Code.Unavailable, { executed: "no" }),
+        new RpcError(`not connected: ${this.host.whyNotOpen()}`, Code.Unavailable, { executed: "no" }),
       );
     }
     if (this.#unopened.size >= this.#init.maxWaitingCalls) {
@@ -147,9 +149,10 @@ export class Calls implements Opener {
       timeoutMs: () => this.#timeLeft(call),
     };
     if (payload !== undefined || end) call.sender.wait(payload, end, undefined);
+    if (this.#unopened === NO_CALLS) this.#unopened = new Set();
     this.#unopened.add(call);
     this.#deadlines.set(call, Math.min(call.deadlineAt, this.#init.clock() + this.#init.maxWaitMs));
-    this.#init.onDeadline();
+    this.host.onDeadline();
     session.wake();
   }
 
@@ -177,7 +180,7 @@ export class Calls implements Opener {
   /** Why a waiting call was not opened. */
   get notOpenReason(): string {
     if (this.#hold) return "the server is going away";
-    if (this.#session.state !== "open") return this.#init.whyNotOpen();
+    if (this.#session.state !== "open") return this.host.whyNotOpen();
     const { calls } = this.#session.peerLimits;
     return this.#ownOpen >= calls
       ? `${calls} calls are open already, and the other side takes no more (limits.calls)`
@@ -296,10 +299,15 @@ export class Calls implements Opener {
     }
   }
 
-  #takeTurn(call: Call): void {
+  #addTurn(call: Call): void {
+    if (this.#turns === NO_CALLS) this.#turns = new Set();
     this.#turns.add(call);
+  }
+
+  #takeTurn(call: Call): void {
+    this.#addTurn(call);
     this.#session.wake();
-    if (this.#session.fullSince !== Number.POSITIVE_INFINITY) this.#init.onDeadline();
+    if (this.#session.fullSince !== Number.POSITIVE_INFINITY) this.host.onDeadline();
   }
 
   /** A handler goes on though its call is over. Until it has ended, it takes the place of a call: cancelling gives no new one. */
@@ -323,7 +331,7 @@ export class Calls implements Opener {
 
   /** To be called when it is used: the limit was met. */
   #heldMessage(): string {
-    this.#init.onLimit?.("maxHeldBytes");
+    this.host.onLimit?.("maxHeldBytes");
     return `messages of ${this.held.bytes} bytes wait for their readers already (maxHeldBytes)`;
   }
 
@@ -346,7 +354,7 @@ export class Calls implements Opener {
         const frame = call.sender.next(this);
         if (call.deadlineAt === Number.POSITIVE_INFINITY) this.#deadlines.delete(call);
         else this.#deadlines.set(call, call.deadlineAt);
-        if (call.sender.hasWaiting) this.#turns.add(call);
+        if (call.sender.hasWaiting) this.#addTurn(call);
         return marked(call, frame);
       }
     }
@@ -355,7 +363,7 @@ export class Calls implements Opener {
       const frame = call.sender.next(this);
       if (frame === undefined) continue; // No credit; its arrival gives the call its turn again.
       if (frame.kind === "end") this.remove(call);
-      else if (call.sender.hasWaiting) this.#turns.add(call);
+      else if (call.sender.hasWaiting) this.#addTurn(call);
       return marked(call, frame);
     }
     return undefined;
@@ -448,7 +456,7 @@ export class Calls implements Opener {
   /** The outbox has been full for too long: fails what waits for room, but not what waits for its reader's credit. */
   #starve(now: number): void {
     this.#starvedAt = now;
-    this.#init.onLimit?.("outboxWaitMs");
+    this.host.onLimit?.("outboxWaitMs");
     const reason = `the outbox was full for ${this.#init.outboxWaitMs} ms (outboxBytes, outboxWaitMs): the other side takes no more`;
     for (const call of [...this.#turns]) {
       if (call.sender.isStarving) call.starved(reason);
@@ -468,7 +476,7 @@ export class Calls implements Opener {
     const name = this.#incoming.name(frame.method, frame.name);
     const { limits, answerer } = this.#init;
     if (this.#peerOpen + this.#lingering >= limits.calls) {
-      this.#init.onLimit?.("limits.calls");
+      this.host.onLimit?.("limits.calls");
       const lingering =
         this.#lingering === 0 ? "" : `, or their handlers still run after they were cancelled`;
       return this.#refuse(
@@ -477,11 +485,11 @@ export class Calls implements Opener {
         `${this.#peerOpen + this.#lingering} calls are open already${lingering} (limits.calls)`,
       );
     }
-    const refusal = this.#init.admit?.();
+    const refusal = this.host.admit?.();
     if (refusal !== undefined) return this.#refuse(id, refusal.code, refusal.message, true, refusal.details);
     if (this.#heldIsFull(frame.payload)) return this.#refuse(id, Code.ResourceExhausted, this.#heldMessage());
     if (frame.headers !== undefined && headerBytes(frame.headers) > limits.headerBytes) {
-      this.#init.onLimit?.("limits.headerBytes");
+      this.host.onLimit?.("limits.headerBytes");
       return this.#refuse(
         id,
         Code.ResourceExhausted,
@@ -493,7 +501,7 @@ export class Calls implements Opener {
       (frame.payload !== undefined && frame.payload.length > limits.messageBytes)
     ) {
       const size = Math.max(frame.size, frame.payload?.length ?? 0);
-      this.#init.onLimit?.("limits.messageBytes");
+      this.host.onLimit?.("limits.messageBytes");
       return this.#refuse(id, Code.ResourceExhausted, tooLarge(size, limits.messageBytes).rawMessage);
     }
     const call = answerer.answer(frame, name, this);
@@ -528,7 +536,7 @@ export class Calls implements Opener {
       if (fault === "violation") throw violation(`data for call ${frame.call} beyond its credit or its size`);
       if (fault === "tooLarge") {
         const size = Math.max(frame.size, frame.payload.length);
-        this.#init.onLimit?.("limits.messageBytes");
+        this.host.onLimit?.("limits.messageBytes");
         return this.#tooLarge(call, frame.call, tooLarge(size, this.#init.limits.messageBytes));
       }
       if (receiver.incomplete) this.giveCredit(call);
@@ -595,6 +603,9 @@ export class Calls implements Opener {
     return (id % 2 === 1) === (this.#init.role === "client");
   }
 }
+
+/** Stands for a set until there is something to put into it: most sessions never wait. */
+const NO_CALLS: Set<never> = new Set();
 
 const PLAIN = { plain: true } as const;
 

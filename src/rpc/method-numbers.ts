@@ -5,10 +5,11 @@ const MAX_METHODS = 4096;
 
 /** Numbers that this side gives to methods, so that their names travel once. */
 export class OutgoingMethods {
-  readonly #numbers = new Map<string, number>();
+  #numbers: Map<string, number> | undefined;
 
   /** The number of a method, and its name when the other side does not know the number yet. */
   number(name: string): { readonly method: number; readonly name: string } {
+    this.#numbers ??= new Map();
     const known = this.#numbers.get(name);
     if (known !== undefined) return { method: known, name: "" };
     const method = this.#numbers.size + 1;

@@ -1,21 +1,16 @@
-import type { Clock } from "../base/clock.js";
 import { CloseCode } from "../base/close.js";
 import type { Code } from "../base/code.js";
 import { hex } from "../base/hex.js";
-import type { Observer } from "../base/observer.js";
 import type { OutboxBudget, SessionHost, SessionOpened } from "../session/host.js";
 import { Session } from "../session/session.js";
 import type { SessionSettings } from "../session/settings.js";
 import type { EncodedPacket, PacketEncoder } from "../wire/encode.js";
 import { WireError } from "../wire/error.js";
 import type { CallFrame, GoAwayFrame, HelloFrame, RefreshFrame } from "../wire/frame.js";
-import { createAnswerer, type HandlerErrorLog } from "./answer.js";
-import type { EndRefusal } from "./call-table.js";
+import type { CallsHost, CallsInit, EndRefusal } from "./call-table.js";
 import { Calls } from "./calls.js";
 import type { Identity, SessionInfo } from "./context.js";
-import type { CallGuard } from "./guard.js";
-import type { RouteTable } from "./router.js";
-import type { Interceptor, Transport } from "./transport.js";
+import type { Transport } from "./transport.js";
 
 /** What happens to a peer, for its driver. */
 export interface PeerEvents {
@@ -32,34 +27,24 @@ export interface PeerEvents {
   onWake(full: boolean): void;
   /** {@link Peer.deadline} may be earlier than before, though nothing is to be transmitted. */
   onDeadline(): void;
+  /** What is known about why there is no connection, for error messages. */
+  whyNotOpen(): string;
+  /** Asked before a call of the other side is begun: why it is turned away, if it is. */
+  admit?(): EndRefusal | undefined;
+  /** A limit was met, by the name of its option. */
+  onLimit?(limit: string): void;
 }
 
 /** Settings of a {@link Peer}. */
 export interface PeerInit {
   readonly role: "client" | "server";
   readonly settings: SessionSettings;
-  readonly clock: Clock;
   readonly encoder: PacketEncoder;
-  readonly routes: RouteTable;
-  /** Makes what calls of this side are made with. */
+  readonly calls: CallsInit;
+  /** Makes what calls of this side are made with; asked for at the first one. */
   readonly createTransport: (calls: Calls) => Transport;
-  /** For calls that this side answers. */
-  readonly handlerInterceptors: readonly Interceptor[];
-  readonly onHandlerError: HandlerErrorLog;
-  /** Stands before calls with an idempotency key that this side answers. */
-  readonly guard: CallGuard | undefined;
-  readonly maxWaitingCalls: number;
-  readonly maxWaitMs: number;
-  /** Messages that may wait for their readers, in and out, in bytes. Default: no limit but those of each call. */
-  readonly maxHeldBytes?: number;
-  /** Asked before a call of the other side is begun: why it is turned away, if it is. */
-  readonly admit?: (() => EndRefusal | undefined) | undefined;
   readonly outboxBudget?: OutboxBudget | undefined;
-  readonly whyNotOpen: () => string;
   readonly events: PeerEvents;
-  readonly observer?: Observer | undefined;
-  /** A limit was met, by the name of its option. */
-  readonly onLimit?: ((limit: string) => void) | undefined;
   readonly agent?: string;
   /** Server only. */
   readonly id?: Uint8Array;
@@ -72,12 +57,12 @@ export interface PeerInit {
  * One end of a session with its calls: the same on clients and servers, only the handshake differs. It does no I/O;
  * `src/driver` connects it to links and timers.
  */
-export class Peer implements SessionHost {
-  /** Makes calls to the other side. */
-  readonly transport: Transport;
+export class Peer implements SessionHost, CallsHost {
   readonly session: Session;
   readonly calls: Calls;
   readonly #events: PeerEvents;
+  readonly #createTransport: (calls: Calls) => Transport;
+  #transport: Transport | undefined;
   #identity: Identity | undefined;
   #info: SessionInfo | undefined;
 
@@ -95,33 +80,14 @@ export class Peer implements SessionHost {
       ...(init.graceMs === undefined ? {} : { graceMs: init.graceMs }),
       ...(init.agent === undefined ? {} : { agent: init.agent }),
     });
-    const answerer = createAnswerer({
-      routes: init.routes,
-      interceptors: init.handlerInterceptors,
-      onHandlerError: init.onHandlerError,
-      guard: init.guard,
-      peer: () => this.transport,
-      session: () => this.info,
-      observer: init.observer,
-    });
-    this.calls = new Calls(
-      {
-        role: init.role,
-        clock: init.clock,
-        limits: init.settings.limits,
-        maxWaitingCalls: init.maxWaitingCalls,
-        maxWaitMs: init.maxWaitMs,
-        outboxWaitMs: init.settings.outboxWaitMs,
-        maxHeldBytes: init.maxHeldBytes,
-        admit: init.admit,
-        onLimit: init.onLimit,
-        answerer,
-        whyNotOpen: init.whyNotOpen,
-        onDeadline: () => this.#events.onDeadline(),
-      },
-      this.session,
-    );
-    this.transport = init.createTransport(this.calls);
+    this.#createTransport = init.createTransport;
+    this.calls = new Calls(init.calls, this.session, this);
+  }
+
+  /** Makes calls to the other side. */
+  get transport(): Transport {
+    this.#transport ??= this.#createTransport(this.calls);
+    return this.#transport;
   }
 
   /** The session as handlers see it. */
@@ -224,5 +190,23 @@ export class Peer implements SessionHost {
 
   onWake(full: boolean): void {
     this.#events.onWake(full);
+  }
+
+  // ---- for the calls -----------------------------------------------------------------------------------------
+
+  whyNotOpen(): string {
+    return this.#events.whyNotOpen();
+  }
+
+  onDeadline(): void {
+    this.#events.onDeadline();
+  }
+
+  admit(): EndRefusal | undefined {
+    return this.#events.admit?.();
+  }
+
+  onLimit(limit: string): void {
+    this.#events.onLimit?.(limit);
   }
 }

@@ -5,18 +5,18 @@ import { hex } from "../base/hex.js";
 import { Driver } from "../driver/driver.js";
 import type { Link } from "../driver/link.js";
 import type { TimerItem, Timers } from "../driver/timers.js";
-import type { Guard } from "../idempotency/guard.js";
-import type { Retrier } from "../retry/retrier.js";
-import { createTransport } from "../retry/transport.js";
+import type { CallsInit, EndRefusal } from "../rpc/call-table.js";
+import type { Calls } from "../rpc/calls.js";
 import type { Identity } from "../rpc/context.js";
-import { Peer } from "../rpc/peer.js";
+import { Peer, type PeerEvents } from "../rpc/peer.js";
 import type { Transport } from "../rpc/transport.js";
 import type { OutboxBudget } from "../session/host.js";
 import type { PacketEncoder } from "../wire/encode.js";
-import type { HelloFrame } from "../wire/frame.js";
+import type { HelloFrame, RefreshFrame } from "../wire/frame.js";
 import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
 import type { CallRates } from "./call-rates.js";
 import type { EndedBy } from "./events.js";
+import { type LinkEvent, LinkPlan } from "./link-plan.js";
 import type { ServerSettings } from "./options.js";
 
 /** A session of a client, as the server's owner sees it. */
@@ -56,14 +56,13 @@ export interface SessionOwner {
   readonly random: Random;
   readonly encoder: PacketEncoder;
   readonly epoch: Uint8Array;
-  /** For calls to clients. A client that is lost is gone: nothing but what certainly did not run is attempted again. */
-  readonly retrier: Retrier;
-  readonly newKey: () => string;
-  readonly guard: Guard | undefined;
   /** Milliseconds since the epoch. */
   readonly wallClock: Clock;
   readonly outboxBudget: OutboxBudget;
   readonly rates: CallRates | undefined;
+  /** Shared by the calls of all sessions. */
+  readonly calls: CallsInit;
+  readonly createTransport: (calls: Calls) => Transport;
   /** The link is gone; the session waits for another. */
   onDetached(session: LiveSession, code: number, reason: string): void;
   /** Nobody came back within the grace time. */
@@ -73,7 +72,7 @@ export interface SessionOwner {
 }
 
 /** One session on the server: a peer, its driver, and the link it has at the moment. */
-export class LiveSession implements ServerSession, TimerItem {
+export class LiveSession implements ServerSession, TimerItem, PeerEvents {
   dueAt: number = Number.POSITIVE_INFINITY;
   heapIndex = -1;
   readonly id: string;
@@ -81,13 +80,15 @@ export class LiveSession implements ServerSession, TimerItem {
   readonly #driver: Driver;
   readonly #owner: SessionOwner;
   #ended = false;
-  /** The request that the link came from. */
-  #info: UpgradeInfo | undefined;
+  /** The request that the link came from, packed, where it may be asked for again. */
+  #info: string | undefined;
   /** The link whose fresh credentials are being looked at. */
   #refreshing: Link | undefined;
-  /** Call off what was planned for the link, and for the credentials at hand. */
-  readonly #plans = new Set<() => void>();
-  readonly #expiryPlans = new Set<() => void>();
+  /** What is planned for the link, if anything is. */
+  #plan: LinkPlan | undefined;
+  /** What the link has to be rid of: since when it is asked to go, and why; how many calls it had when it was looked at. */
+  #rotation: { readonly reason: string; readonly giveUpAt: number } | undefined;
+  #callsSeen = 0;
 
   constructor(owner: SessionOwner, id: Uint8Array, identity: Identity | undefined) {
     const { settings, timers } = owner;
@@ -96,45 +97,54 @@ export class LiveSession implements ServerSession, TimerItem {
     this.#peer = new Peer({
       role: "server",
       settings: settings.session,
-      clock: timers.clock,
       encoder: owner.encoder,
-      routes: settings.routes,
-      createTransport: (calls) =>
-        createTransport(
-          { calls, retrier: owner.retrier, newKey: owner.newKey, observer: settings.observer },
-          settings.callInterceptors,
-        ),
-      handlerInterceptors: settings.interceptors,
-      onHandlerError: (error, method) =>
-        settings.logger.error(`hawser: the handler of ${method} failed:`, error),
-      guard: owner.guard,
-      maxWaitingCalls: settings.session.limits.calls,
-      maxWaitMs: settings.graceMs,
-      maxHeldBytes: settings.maxHeldBytes,
-      admit: owner.rates === undefined ? undefined : () => owner.rates?.admit(this),
+      calls: owner.calls,
+      createTransport: owner.createTransport,
       outboxBudget: owner.outboxBudget,
-      observer: settings.observer,
-      onLimit:
-        settings.observer?.limited === undefined
-          ? undefined
-          : (limit) => settings.observer?.limited?.({ limit, identity: this.identity?.id }),
-      whyNotOpen: () => "the client has no link",
       id,
       epoch: owner.epoch,
       graceMs: settings.graceMs,
       identity,
-      events: {
-        onOpen: () => undefined,
-        onLost: () => undefined,
-        onGoAway: () => undefined,
-        onRefresh: ({ credentials }) => this.#onRefresh(credentials),
-        onCut: (code, reason, sessionOver) => this.#onCut(code, reason, sessionOver),
-        onWake: (full) => this.#driver.wake(full),
-        onDeadline: () => this.#driver.watch(),
-      },
+      events: this,
     });
-    this.#driver = new Driver(this.#peer, timers, (task) => process.nextTick(task));
+    this.#driver = new Driver(this.#peer, timers, atEndOfTurn);
   }
+
+  // ---- for the peer --------------------------------------------------------------------------------------------
+
+  onOpen(): void {
+    // The server knows: it has just accepted the link.
+  }
+
+  onLost(): void {
+    // A server's session is not lost; it ends.
+  }
+
+  onGoAway(): void {
+    // A client that goes away closes.
+  }
+
+  onWake(full: boolean): void {
+    this.#driver.wake(full);
+  }
+
+  onDeadline(): void {
+    this.#driver.watch();
+  }
+
+  whyNotOpen(): string {
+    return "the client has no link";
+  }
+
+  admit(): EndRefusal | undefined {
+    return this.#owner.rates?.admit(this);
+  }
+
+  onLimit(limit: string): void {
+    this.#owner.settings.observer?.limited?.({ limit, identity: this.identity?.id });
+  }
+
+  // ---- for its owner -------------------------------------------------------------------------------------------
 
   get identity(): Identity | undefined {
     return this.#peer.identity;
@@ -191,7 +201,7 @@ export class LiveSession implements ServerSession, TimerItem {
     }
     this.#owner.timers.delete(this);
     this.#callOff();
-    this.#info = info;
+    this.#info = identity?.expiresAt === undefined ? undefined : JSON.stringify(info);
     this.#peer.identity = identity;
     this.#driver.setLink(link);
     this.#peer.accept(hello, resumed, this.#owner.timers.clock());
@@ -207,7 +217,7 @@ export class LiveSession implements ServerSession, TimerItem {
   /** A text message from a link. */
   text(link: Link): void {
     if (this.#driver.link === link)
-      this.#onCut(CloseCode.textMessage, "Hawser speaks binary messages only", false);
+      this.onCut(CloseCode.textMessage, "Hawser speaks binary messages only", false);
   }
 
   /** The link has room again. */
@@ -236,17 +246,10 @@ export class LiveSession implements ServerSession, TimerItem {
 
   /** Replaces the link: the client is asked to go, and its session goes on over the link that it comes back with. */
   rotate(reason: string): void {
-    const { link } = this.#driver;
-    if (link === undefined) return;
+    if (!this.connected) return;
     this.goAway(reason, 0);
-    const giveUpAt = this.#owner.timers.clock() + ROTATION_MS;
-    const look = () => {
-      if (this.#driver.link !== link) return;
-      if (this.#peer.session.goAwayHeard || this.#owner.timers.clock() >= giveUpAt)
-        this.#onCut(CloseCode.goingAway, reason, false);
-      else this.#plan(POLL_MS, look);
-    };
-    this.#plan(POLL_MS, look);
+    this.#rotation = { reason, giveUpAt: this.#owner.timers.clock() + ROTATION_MS };
+    this.#planned().in(POLL_MS, "look");
   }
 
   close(code: number = CloseCode.policy, reason = "closed by the server"): void {
@@ -271,7 +274,8 @@ export class LiveSession implements ServerSession, TimerItem {
     if (!this.connected) this.#owner.onExpired(this);
   }
 
-  #onCut(code: number, reason: string, sessionOver: boolean): void {
+  /** For the peer: the link must be closed. */
+  onCut(code: number, reason: string, sessionOver: boolean): void {
     const { link } = this.#driver;
     if (sessionOver) this.end("violation", reason, Code.Unavailable);
     else this.#detach(code, reason);
@@ -280,62 +284,81 @@ export class LiveSession implements ServerSession, TimerItem {
 
   // ---- what is planned for a link ------------------------------------------------------------------------------
 
+  #planned(): LinkPlan {
+    this.#plan ??= new LinkPlan(this.#owner.timers, (event) => this.#happen(event));
+    return this.#plan;
+  }
+
   #planForLink(): void {
     const { settings, random } = this.#owner;
     this.#planExpiry();
-    if (settings.maxConnectionAgeMs !== Number.POSITIVE_INFINITY) {
-      const ageMs = settings.maxConnectionAgeMs * (1 + AGE_JITTER * (2 * random() - 1));
-      this.#plan(ageMs, () => this.rotate("the connection is old enough to be replaced"));
+    const { maxConnectionAgeMs, idleTimeoutMs } = settings;
+    if (maxConnectionAgeMs !== Number.POSITIVE_INFINITY) {
+      this.#planned().in(maxConnectionAgeMs * (1 + AGE_JITTER * (2 * random() - 1)), "rotate");
     }
-    if (settings.idleTimeoutMs !== Number.POSITIVE_INFINITY) this.#planIdle(this.#peer.calls.opened);
+    if (idleTimeoutMs === Number.POSITIVE_INFINITY) return;
+    this.#callsSeen = this.#peer.calls.opened;
+    this.#planned().in(idleTimeoutMs, "idle");
   }
 
   /** Asks for fresh credentials ahead of the time at which the present ones are no longer good. */
   #planExpiry(): void {
-    callOff(this.#expiryPlans);
     const expiresAt = this.identity?.expiresAt;
-    if (expiresAt === undefined) return;
-    const { wallClock, settings } = this.#owner;
-    const leftMs = Math.max(0, expiresAt - wallClock());
+    if (expiresAt === undefined) {
+      this.#plan?.in(Number.POSITIVE_INFINITY, "refresh");
+      this.#plan?.in(Number.POSITIVE_INFINITY, "expire");
+      return;
+    }
+    const leftMs = this.#leftMs(expiresAt);
     // Credentials that are good for less than twice that time are asked for at half of it.
-    const askMs = Math.max(leftMs / 2, leftMs - settings.refreshBeforeMs);
-    const ask = () => {
-      const withinMs = Math.min(Math.ceil(leftMs - askMs), MAX_UINT32);
-      this.#peer.session.refresh("", Math.max(1, withinMs));
-    };
-    const expire = () => {
-      // The machine's clock may have been set meanwhile.
-      if (expiresAt > wallClock()) this.#planExpiry();
-      else this.#onCut(CloseCode.unauthenticated, "the credentials have expired", false);
-    };
-    this.#plan(askMs, ask, this.#expiryPlans);
-    this.#plan(leftMs, expire, this.#expiryPlans);
+    this.#planned().in(Math.max(leftMs / 2, leftMs - this.#owner.settings.refreshBeforeMs), "refresh");
+    this.#planned().in(leftMs, "expire");
   }
 
-  #planIdle(opened: number): void {
-    const { idleTimeoutMs } = this.#owner.settings;
-    this.#plan(idleTimeoutMs, () => {
-      const { calls } = this.#peer;
-      if (calls.size > 0 || calls.opened > opened) return this.#planIdle(calls.opened);
-      this.#onCut(CloseCode.idle, `no call for ${idleTimeoutMs} ms`, false);
-    });
+  #leftMs(expiresAt: number): number {
+    return Math.max(0, expiresAt - this.#owner.wallClock());
   }
 
-  #plan(delayMs: number, task: () => void, plans: Set<() => void> = this.#plans): void {
-    const cancel = this.#owner.timers.after(delayMs, () => {
-      plans.delete(cancel);
-      task();
-    });
-    plans.add(cancel);
+  #happen(event: LinkEvent): void {
+    const { settings, timers } = this.#owner;
+    const { expiresAt = Number.POSITIVE_INFINITY } = this.identity ?? {};
+    switch (event) {
+      case "refresh": {
+        const withinMs = Math.min(Math.ceil(this.#leftMs(expiresAt)), MAX_UINT32);
+        return this.#peer.session.refresh("", Math.max(1, withinMs));
+      }
+      case "expire":
+        // The machine's clock may have been set meanwhile.
+        if (this.#leftMs(expiresAt) > 0) this.#planExpiry();
+        else this.onCut(CloseCode.unauthenticated, "the credentials have expired", false);
+        return;
+      case "rotate":
+        return this.rotate("the connection is old enough to be replaced");
+      case "look": {
+        const rotation = this.#rotation;
+        if (rotation === undefined) return;
+        if (this.#peer.session.goAwayHeard || timers.clock() >= rotation.giveUpAt)
+          this.onCut(CloseCode.goingAway, rotation.reason, false);
+        else this.#planned().in(POLL_MS, "look");
+        return;
+      }
+      case "idle": {
+        const { calls } = this.#peer;
+        const isIdle = calls.size === 0 && calls.opened === this.#callsSeen;
+        this.#callsSeen = calls.opened;
+        if (isIdle) this.onCut(CloseCode.idle, `no call for ${settings.idleTimeoutMs} ms`, false);
+        else this.#planned().in(settings.idleTimeoutMs, "idle");
+      }
+    }
   }
 
   #callOff(): void {
-    callOff(this.#plans);
-    callOff(this.#expiryPlans);
+    this.#plan?.clear();
+    this.#rotation = undefined;
   }
 
   /** Fresh credentials came, asked for or not. */
-  #onRefresh(credentials: string): void {
+  onRefresh({ credentials }: RefreshFrame): void {
     const { link } = this.#driver;
     const info = this.#info;
     const { settings, wallClock } = this.#owner;
@@ -346,13 +369,13 @@ export class LiveSession implements ServerSession, TimerItem {
     const done = () => {
       if (this.#refreshing === link) this.#refreshing = undefined;
     };
-    authenticate(settings, wallClock(), info, credentials, "refresh").then(
+    authenticate(settings, wallClock(), JSON.parse(info) as UpgradeInfo, credentials, "refresh").then(
       (identity) => {
         done();
         if (this.#driver.link !== link) return;
         if (identity?.id !== this.identity?.id) {
           const reason = "the fresh credentials are those of somebody else";
-          this.#onCut(CloseCode.permissionDenied, reason, false);
+          this.onCut(CloseCode.permissionDenied, reason, false);
           return;
         }
         this.#peer.identity = identity;
@@ -363,7 +386,7 @@ export class LiveSession implements ServerSession, TimerItem {
         const { closeCode, reason } = refusalOf(error, settings);
         // What cannot be found out now may be later: the credentials at hand are good until they expire.
         if (closeCode === CloseCode.tryLater || this.#driver.link !== link) return;
-        this.#onCut(closeCode, reason, false);
+        this.onCut(closeCode, reason, false);
       },
     );
   }
@@ -381,7 +404,6 @@ export class LiveSession implements ServerSession, TimerItem {
   }
 }
 
-function callOff(plans: Set<() => void>): void {
-  for (const cancel of plans) cancel();
-  plans.clear();
+function atEndOfTurn(task: () => void): void {
+  process.nextTick(task);
 }

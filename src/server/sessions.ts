@@ -12,7 +12,12 @@ import { Guard } from "../idempotency/guard.js";
 import { uuidV7 } from "../idempotency/key.js";
 import { NO_RETRIES } from "../retry/options.js";
 import { Retrier } from "../retry/retrier.js";
+import { createTransport } from "../retry/transport.js";
+import { createAnswerer } from "../rpc/answer.js";
+import type { CallsInit } from "../rpc/call-table.js";
+import type { Calls } from "../rpc/calls.js";
 import type { Identity } from "../rpc/context.js";
+import type { Transport } from "../rpc/transport.js";
 import type { OutboxBudget } from "../session/host.js";
 import { PacketEncoder } from "../wire/encode.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
@@ -26,6 +31,7 @@ const randomFill = pooled((into) => randomFillSync(into));
 
 /** 128 bits, as `Welcome.session` and `Welcome.epoch` demand. */
 const ID_BYTES = 16;
+const IDS_AT_ONCE = 64;
 
 /** Why a client that is authenticated gets no session. */
 export interface EntryRefusal {
@@ -41,8 +47,8 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   readonly encoder: PacketEncoder = new PacketEncoder((bytes) => Buffer.allocUnsafeSlow(bytes));
   /** Names this run of the server: a session of another run is never taken for one of this. */
   readonly epoch: Uint8Array = new Uint8Array(randomBytes(ID_BYTES));
-  readonly retrier: Retrier;
-  readonly newKey: () => string;
+  readonly calls: CallsInit;
+  readonly createTransport: (calls: Calls) => Transport;
   readonly guard: Guard | undefined;
   readonly wallClock: Clock;
   readonly random: Random;
@@ -55,6 +61,8 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   /** Sessions without a link, the longest detached first, with what they hold since when. */
   readonly #detached = new Map<LiveSession, { readonly since: number; readonly bytes: number }>();
   #detachedBytes = 0;
+  #ids = new Uint8Array(0);
+  #idsUsed = 0;
 
   /** @param wallClock Milliseconds since the epoch. */
   constructor(
@@ -72,14 +80,35 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
       this.rates = new CallRates(settings.callsPerSecond, timers.clock, (identity) =>
         settings.observer?.limited?.({ limit: "callsPerSecond", identity }),
       );
-    this.newKey = () => uuidV7(wallClock(), randomFill);
+    const newKey = () => uuidV7(wallClock(), randomFill);
     const after = (delayMs: number, task: () => void) => timers.after(delayMs, task);
-    this.retrier = new Retrier(NO_RETRIES, { clock: timers.clock, random, after });
-    const { idempotencyStore, logger } = settings;
+    const { logger, idempotencyStore, observer } = settings;
+    let guard: Guard | undefined;
     if (idempotencyStore !== undefined) {
       const onError = (error: unknown, where: string) => logger.error(`hawser: ${where} failed:`, error);
-      this.guard = new Guard(idempotencyStore, { wallClock, after, onError });
+      guard = new Guard(idempotencyStore, { wallClock, after, onError });
     }
+    this.guard = guard;
+    // A client that is lost is gone: nothing but what certainly did not run is attempted again.
+    const retrier = new Retrier(NO_RETRIES, { clock: timers.clock, random, after });
+    this.createTransport = (calls) =>
+      createTransport({ calls, retrier, newKey, observer }, settings.callInterceptors);
+    this.calls = {
+      role: "server",
+      clock: timers.clock,
+      limits: settings.session.limits,
+      maxWaitingCalls: settings.session.limits.calls,
+      maxWaitMs: settings.graceMs,
+      outboxWaitMs: settings.session.outboxWaitMs,
+      maxHeldBytes: settings.maxHeldBytes,
+      answerer: createAnswerer({
+        routes: settings.routes,
+        interceptors: settings.interceptors,
+        onHandlerError: (error, method) => logger.error(`hawser: the handler of ${method} failed:`, error),
+        guard,
+        observer,
+      }),
+    };
   }
 
   /** Number of sessions, with and without a link. */
@@ -201,12 +230,24 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     return false;
   }
 
+  /** A part of a larger piece: memory of its own would take ten times the room. */
+  #newId(): Uint8Array {
+    if (this.#idsUsed === this.#ids.length) {
+      this.#ids = new Uint8Array(IDS_AT_ONCE * ID_BYTES);
+      this.#idsUsed = 0;
+    }
+    const id = this.#ids.subarray(this.#idsUsed, this.#idsUsed + ID_BYTES);
+    this.#idsUsed += ID_BYTES;
+    randomFillSync(id);
+    return id;
+  }
+
   #find(hello: HelloFrame): LiveSession | undefined {
     return sameBytes(hello.epoch, this.epoch) ? this.#all.get(hex(hello.session)) : undefined;
   }
 
   #create(identity: Identity | undefined): LiveSession {
-    const session = new LiveSession(this, new Uint8Array(randomBytes(ID_BYTES)), identity);
+    const session = new LiveSession(this, this.#newId(), identity);
     this.#all.set(session.id, session);
     if (identity !== undefined) {
       const own = this.#byIdentity.get(identity.id);

@@ -48,7 +48,7 @@ export class Session {
   readonly #outbox: Outbox;
   readonly #budget: OutboxBudget;
   /** What the other side may say without end, since it waits for nothing and costs it nothing. */
-  readonly #controls = new TokenBucket(CONTROLS_PER_SECOND, CONTROLS_AT_ONCE);
+  #controls: TokenBucket | undefined;
   readonly #inbox: Inbox;
   readonly #liveness: Liveness;
 
@@ -62,7 +62,7 @@ export class Session {
   #queuedBytes = 0;
   #transmitting = false;
   /** Calls whose Open lies in the outbox and was never written to a link. */
-  readonly #unwritten = new Set<number>();
+  #unwritten: Set<number> = NO_CALLS;
 
   #greetedAt = 0;
   #fullSince: number = Number.POSITIVE_INFINITY;
@@ -201,6 +201,7 @@ export class Session {
     const packet = decodePacket(bytes);
     this.#liveness.heard(now);
     if (packet.seq === 0 && packet.frames.length > 0) {
+      this.#controls ??= new TokenBucket(CONTROLS_PER_SECOND, CONTROLS_AT_ONCE);
       if (this.#controls.take(packet.frames.length, now) > 0) {
         throw new WireError(`more than ${CONTROLS_PER_SECOND} control frames per second`, CloseCode.tooMany);
       }
@@ -531,7 +532,11 @@ export class Session {
   #detach(): void {
     this.#control = [];
     // Frames that were queued but not yet numbered go into a packet now, so that nothing stands outside the outbox.
-    for (const frame of this.#queue) if (frame.kind === "open") this.#unwritten.add(frame.call);
+    for (const frame of this.#queue) {
+      if (frame.kind !== "open") continue;
+      if (this.#unwritten === NO_CALLS) this.#unwritten = new Set();
+      this.#unwritten.add(frame.call);
+    }
     while (this.#queue.length > 0) {
       const packet = this.#transmitCalls(0, false);
       if (packet === undefined) break;
@@ -562,6 +567,8 @@ export class Session {
   }
 }
 
+/** Stands for a set until there is something to put into it. */
+const NO_CALLS: Set<number> = new Set();
 /** Outboxes of a process may hold this much each when they hold too much together: a full piece. */
 const SCARCE_BYTES = CHUNK_BYTES;
 const NO_BUDGET: OutboxBudget = { used: 0, limit: Number.POSITIVE_INFINITY };

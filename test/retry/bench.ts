@@ -3,7 +3,7 @@ import { Code } from "../../src/base/code.js";
 import { type RetryOptions, resolveRetryOptions } from "../../src/retry/options.js";
 import { Retrier } from "../../src/retry/retrier.js";
 import { createTransport } from "../../src/retry/transport.js";
-import type { CallSession } from "../../src/rpc/call-table.js";
+import type { CallSession, CallsHost } from "../../src/rpc/call-table.js";
 import { Calls } from "../../src/rpc/calls.js";
 import type { Transport } from "../../src/rpc/transport.js";
 import type { CallFrame, DataFrame, EndFrame, OpenFrame } from "../../src/wire/frame.js";
@@ -46,10 +46,9 @@ export class CallerBench {
         maxWaitMs: 1_000,
         outboxWaitMs: 1_000,
         answerer: { answer: () => expect.fail("nobody calls") },
-        whyNotOpen: () => "",
-        onDeadline: () => undefined,
       },
       session,
+      { whyNotOpen: () => "", onDeadline: () => undefined } as CallsHost,
     );
     this.retrier = new Retrier(resolveRetryOptions(options), {
       clock: () => this.now,

@@ -19,7 +19,7 @@ import { NO_RETRIES } from "../../src/retry/options.js";
 import { Retrier } from "../../src/retry/retrier.js";
 import { createTransport } from "../../src/retry/transport.js";
 import { createAnswerer } from "../../src/rpc/answer.js";
-import type { CallSession } from "../../src/rpc/call-table.js";
+import type { CallSession, CallsHost } from "../../src/rpc/call-table.js";
 import { Calls } from "../../src/rpc/calls.js";
 import { collectRoutes } from "../../src/rpc/router.js";
 import { createPair, type Pair, type PairOptions } from "../../src/testing/index.js";
@@ -588,10 +588,7 @@ describe("an End inside a message", () => {
       wake: () => undefined,
     };
     const answerer = { answer: () => expect.fail("nobody calls") };
-    const calls = new Calls(
-      { ...settings, role: "client", answerer, whyNotOpen: () => "", onDeadline: () => undefined },
-      session,
-    );
+    const calls = new Calls({ ...settings, role: "client", answerer }, session, quietHost);
     const host = { clock: () => 0, random: () => 0, after: () => expect.fail("nothing is attempted again") };
     const caller = { calls, retrier: new Retrier(NO_RETRIES, host), newKey: () => "" };
     const call = createTransport(caller, []).unary(EchoService.method.echo, {}, undefined);
@@ -626,6 +623,13 @@ describe("an End inside a message", () => {
   });
 });
 
+/** Nobody calls back, and nobody wants to know. */
+const quietHost = {
+  info: { id: "", identity: undefined },
+  whyNotOpen: () => "",
+  onDeadline: () => undefined,
+} as unknown as CallsHost;
+
 describe("an answer that waits for a link", () => {
   it("is dropped with its session", () => {
     const session = { state: "open" as CallSession["state"], writable: true };
@@ -635,8 +639,6 @@ describe("an answer that waits for a link", () => {
       interceptors: [],
       onHandlerError: () => expect.fail("no handler fails"),
       guard: undefined,
-      peer: () => expect.fail("nobody calls back"),
-      session: () => ({ id: "", identity: undefined }),
     });
     const calls = new Calls(
       {
@@ -647,8 +649,6 @@ describe("an answer that waits for a link", () => {
         maxWaitMs: 1_000,
         outboxWaitMs: 1_000,
         answerer,
-        whyNotOpen: () => "",
-        onDeadline: () => undefined,
       },
       {
         get state() {
@@ -662,6 +662,7 @@ describe("an answer that waits for a link", () => {
         send: () => expect.fail("nothing can be sent"),
         wake: () => undefined,
       },
+      quietHost,
     );
     const open = {
       kind: "open",

@@ -281,7 +281,7 @@ describe("credentials that expire", () => {
           asked++;
           await gate;
         }
-        return { id: "ada" };
+        return { id: "ada", expiresAt: Date.now() + 3_600_000 };
       },
     });
     const raw = await rawConnect(url);

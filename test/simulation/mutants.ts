@@ -186,7 +186,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/session/session.ts",
-        find: "this.bufferedBytes < this.#settings.outboxBytes &&",
+        find: "this.bufferedBytes < this.#outboxLimit &&",
         replace: "",
       },
     ],
