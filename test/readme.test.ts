@@ -21,7 +21,7 @@ const readme = readFileSync("README.md", "utf8");
 /** The pages that show code, all for the same folder. */
 const pages = [
   readme,
-  ...["docs/idempotency.md", "docs/testing.md", "docs/validation.md"].map((path) =>
+  ...["docs/idempotency.md", "docs/servers.md", "docs/testing.md", "docs/validation.md"].map((path) =>
     readFileSync(path, "utf8"),
   ),
 ];
@@ -140,6 +140,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "ts client.ts",
         "ts cuts.ts",
         "ts errors.ts",
+        "ts guarded.ts",
         "ts news.ts",
         "ts other-database.ts",
         "ts proxied.ts",
@@ -164,7 +165,7 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(14);
+    expect(sources).toHaveLength(15);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
@@ -205,6 +206,10 @@ describe("the README, followed in an empty folder with the packed package", () =
       "items.quantity | uint32.gt_lte | must be greater than 0 and less than or equal to 100",
       " | place.gift | a gift needs a greeting",
     ]);
+  }, 120_000);
+
+  it("has a server that knows who is there", async () => {
+    expect(await lines("npx tsx guarded.ts")).toEqual(["ada: hello", "200"]);
   }, 120_000);
 
   it("has tests against cuts that pass", async () => {
@@ -273,20 +278,26 @@ describe("the table of limits in the README", () => {
   it("names every limit and time with its default", () => {
     const server = resolveServerOptions({ routes: () => undefined });
     const client = resolveConnectOptions({});
+    const { handshakeTimeoutMs: ofServer, ...common } = server.session;
+    const { handshakeTimeoutMs: ofClient, ...ofClientToo } = client.session;
+    // How many proxies there are is no limit.
+    const { trustedProxies: _, ...limits } = server;
     const numbers = (side: string, prefix: string, values: object): string[] =>
       Object.entries(values)
         .filter(([, value]) => typeof value === "number")
         .map(([name, value]) => `${side} ${prefix}${name} ${inWords(name, value)}`);
     expect([...rows].sort()).toEqual(
       [
-        ...numbers("both", "", server.session),
+        ...numbers("both", "", common),
+        `server handshakeTimeoutMs ${inWords("handshakeTimeoutMs", ofServer)}`,
+        `client handshakeTimeoutMs ${inWords("handshakeTimeoutMs", ofClient)}`,
         ...numbers("both", "limits.", server.session.limits),
-        ...numbers("server", "", server),
+        ...numbers("server", "", limits),
         ...numbers("client", "", client),
         ...numbers("client", "reconnect.", client.reconnect),
       ].sort(),
     );
-    expect(client.session).toEqual(server.session);
+    expect(ofClientToo).toEqual(common);
   });
 });
 
@@ -294,6 +305,7 @@ describe("the table of limits in the README", () => {
 function inWords(name: string, value: number): string {
   if (value === Number.POSITIVE_INFINITY) return "none";
   if (name.endsWith("Ms")) return value % 1_000 === 0 ? `${value / 1_000} s` : `${value} ms`;
-  if (!name.endsWith("Bytes")) return value.toLocaleString("en");
+  if (!/bytes/i.test(name)) return value.toLocaleString("en");
+  if (value % 2 ** 30 === 0) return `${value / 2 ** 30} GiB`;
   return value % 1_048_576 === 0 ? `${value / 1_048_576} MiB` : `${value / 1_024} KiB`;
 }
