@@ -310,7 +310,7 @@ export class Calls implements Opener {
     if (this.#session.fullSince !== Number.POSITIVE_INFINITY) this.host.onDeadline();
   }
 
-  /** A handler goes on though its call is over. Until it has ended, it takes the place of a call: cancelling gives no new one. */
+  /** A handler goes on though its call is over. So many may do so as calls may be open. */
   lingers(handlers: 1 | -1): void {
     this.#lingering += handlers;
   }
@@ -475,15 +475,14 @@ export class Calls implements Opener {
     this.#lastPeerId = id;
     const name = this.#incoming.name(frame.method, frame.name);
     const { limits, answerer } = this.#init;
-    if (this.#peerOpen + this.#lingering >= limits.calls) {
+    // Who cancels may open another call at once; but not for ever, while the handlers of the first ones run on.
+    if (this.#peerOpen >= limits.calls || this.#lingering >= limits.calls) {
       this.host.onLimit?.("limits.calls");
-      const lingering =
-        this.#lingering === 0 ? "" : `, or their handlers still run after they were cancelled`;
-      return this.#refuse(
-        id,
-        Code.ResourceExhausted,
-        `${this.#peerOpen + this.#lingering} calls are open already${lingering} (limits.calls)`,
-      );
+      const what =
+        this.#peerOpen >= limits.calls
+          ? `${this.#peerOpen} calls are open already`
+          : `the handlers of ${this.#lingering} calls still run after they were cancelled`;
+      return this.#refuse(id, Code.ResourceExhausted, `${what} (limits.calls)`);
     }
     const refusal = this.host.admit?.();
     if (refusal !== undefined) return this.#refuse(id, refusal.code, refusal.message, true, refusal.details);
