@@ -21,9 +21,13 @@ const readme = readFileSync("README.md", "utf8");
 /** The pages that show code, all for the same folder. */
 const pages = [
   readme,
-  ...["docs/idempotency.md", "docs/servers.md", "docs/testing.md", "docs/validation.md"].map((path) =>
-    readFileSync(path, "utf8"),
-  ),
+  ...[
+    "docs/idempotency.md",
+    "docs/observability.md",
+    "docs/servers.md",
+    "docs/testing.md",
+    "docs/validation.md",
+  ].map((path) => readFileSync(path, "utf8")),
 ];
 const blocks: readonly Block[] = pages.flatMap((page) =>
   [...page.matchAll(/^```(\S*) ?(.*)\n([\s\S]*?)^```$/gm)].map(
@@ -102,6 +106,7 @@ beforeAll(async () => {
   expect(setup).toContain(tarball);
   await shell(setup);
   await shell(command("validation"));
+  await shell(command("observability"));
   for (const { label, text } of files) {
     mkdirSync(dirname(join(folder, label)), { recursive: true });
     writeFileSync(join(folder, label), here(text));
@@ -128,6 +133,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "sh browser",
         "sh client",
         "sh generate",
+        "sh observability",
         "sh run",
         "sh run",
         "sh server",
@@ -142,6 +148,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "ts errors.ts",
         "ts guarded.ts",
         "ts news.ts",
+        "ts observed.ts",
         "ts other-database.ts",
         "ts proxied.ts",
         "ts retries.ts",
@@ -165,7 +172,7 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(15);
+    expect(sources).toHaveLength(16);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
@@ -210,6 +217,10 @@ describe("the README, followed in an empty folder with the packed package", () =
 
   it("has a server that knows who is there", async () => {
     expect(await lines("npx tsx guarded.ts")).toEqual(["ada: hello", "200"]);
+  }, 120_000);
+
+  it("has a server that is observed", async () => {
+    expect(await lines("npx tsx observed.ts")).toEqual(["true"]);
   }, 120_000);
 
   it("has tests against cuts that pass", async () => {

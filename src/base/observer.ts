@@ -49,6 +49,8 @@ export interface SessionEvent {
   readonly what: "opened" | "detached" | "resumed" | "evicted" | "ended";
   /** `resumed`: how long there was no link, in milliseconds. `evicted`: how long there had been none. */
   readonly downMs?: number;
+  /** `resumed`, `ended`: whether the session had a link up to then. */
+  readonly hadLink?: boolean;
   /** `evicted`: the limit. `ended`: who ended it. `detached`: the reason. */
   readonly reason?: string;
 }

@@ -64,8 +64,9 @@ export class ObservedLink implements LinkInfo {
         events.onMessage(bytes);
       },
       onClose: (code, reason) => {
-        events.onClose(code, reason);
+        // Before its session ends with it, or waits for another.
         this.#observer.linkClosed?.(this, { code, reason, durationMs: this.#clock() - this.#openedAt });
+        events.onClose(code, reason);
       },
     };
   }

@@ -149,7 +149,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
       this.events.emit("opened", { session });
     } else {
       const downMs = since === undefined ? 0 : this.timers.clock() - since;
-      this.#report(session, "resumed", { downMs });
+      this.#report(session, "resumed", { downMs, hadLink: since === undefined });
       this.events.emit("resumed", { session, downMs });
     }
     return session;
@@ -181,12 +181,12 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
 
   onEnded(session: LiveSession, by: EndedBy, message: string): void {
     this.#all.delete(session.id);
-    this.#forget(session);
+    const since = this.#forget(session);
     this.rates?.delete(session);
     const { identity } = session;
     const own = identity === undefined ? undefined : this.#byIdentity.get(identity.id);
     if (own?.delete(session) === true && own.size === 0) this.#byIdentity.delete(identity?.id ?? "");
-    this.#report(session, "ended", { reason: by });
+    this.#report(session, "ended", { reason: by, hadLink: since === undefined });
     this.events.emit("ended", { session, by, message });
   }
 
