@@ -22,6 +22,7 @@ const readme = readFileSync("README.md", "utf8");
 const pages = [
   readme,
   ...[
+    "docs/compression.md",
     "docs/idempotency.md",
     "docs/observability.md",
     "docs/servers.md",
@@ -130,6 +131,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "proto proto/bank.proto",
         "proto proto/eliza.proto",
         "proto proto/orders.proto",
+        "proto secret.proto",
         "sh browser",
         "sh client",
         "sh generate",
@@ -144,6 +146,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "ts both-ways.ts",
         "ts calls.ts",
         "ts client.ts",
+        "ts compressed.ts",
         "ts cuts.ts",
         "ts errors.ts",
         "ts guarded.ts",
@@ -172,7 +175,7 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(16);
+    expect(sources).toHaveLength(17);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
@@ -217,6 +220,12 @@ describe("the README, followed in an empty folder with the packed package", () =
 
   it("has a server that knows who is there", async () => {
     expect(await lines("npx tsx guarded.ts")).toEqual(["ada: hello", "200"]);
+  }, 120_000);
+
+  it("has a server that compresses, and a schema that forbids it", async () => {
+    expect(await lines("npx tsx compressed.ts")).toEqual(["5000"]);
+    // Where buf looks for it.
+    await shell("cp secret.proto proto/ && npx buf build");
   }, 120_000);
 
   it("has a server that is observed", async () => {
