@@ -2,7 +2,7 @@ import { checkDuration, checkInteger, checkKeys } from "../base/check.js";
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
 import { DoneRing } from "./done-ring.js";
-import { PackedId } from "./packed-id.js";
+import { type HashSecret, PackedId } from "./packed-id.js";
 import {
   type Begun,
   type Claim,
@@ -57,9 +57,10 @@ interface OpenKey extends Claim {
  * Keeps idempotency keys in memory: the promise holds for as long as the process lives. Claims do not run out, because the
  * store dies with the attempts themselves.
  *
+ * @param secret for the hashes of keys
  * @throws TypeError or RangeError that names the option which is wrong.
  */
-export function memoryIdempotencyStore(options: MemoryStoreOptions = {}): MemoryIdempotencyStore {
+export function createMemoryStore(options: MemoryStoreOptions, secret: HashSecret): MemoryIdempotencyStore {
   checkKeys("memoryIdempotencyStore()", options, ["ttlMs", "maxKeys", "maxBytes", "whenFull"]);
   const { whenFull = "refuse" } = options;
   if (whenFull !== "refuse" && whenFull !== "forget") {
@@ -70,13 +71,14 @@ export function memoryIdempotencyStore(options: MemoryStoreOptions = {}): Memory
     checkInteger("maxKeys", options.maxKeys ?? 250_000, 1),
     checkInteger("maxBytes", options.maxBytes ?? 128 * 1024 * 1024, 1),
     whenFull,
+    secret,
   );
 }
 
 class MemoryStore implements MemoryIdempotencyStore {
   readonly leaseMs: number = Number.POSITIVE_INFINITY;
   readonly #done = new DoneRing();
-  readonly #packed = new PackedId();
+  readonly #packed: PackedId;
   /** What `#packed` is at the moment. */
   #packedKey: OpenKey | undefined;
   /** The key that began last: most end before another one begins, and need no table. */
@@ -92,7 +94,14 @@ class MemoryStore implements MemoryIdempotencyStore {
   readonly #maxBytes: number;
   readonly #whenFull: "refuse" | "forget";
 
-  constructor(ttlMs: number, maxKeys: number, maxBytes: number, whenFull: "refuse" | "forget") {
+  constructor(
+    ttlMs: number,
+    maxKeys: number,
+    maxBytes: number,
+    whenFull: "refuse" | "forget",
+    secret: HashSecret,
+  ) {
+    this.#packed = new PackedId(secret);
     this.#ttlMs = ttlMs;
     this.#maxKeys = maxKeys;
     this.#maxBytes = maxBytes;

@@ -15,6 +15,12 @@ export class PackedId {
   size = 0;
   words: Int32Array = new Int32Array(64);
   hash = 0;
+  readonly #secret: HashSecret;
+
+  /** @param secret makes hashes that nobody else can foresee, so that nobody can choose ids that share one */
+  constructor(secret: HashSecret = [0, 0]) {
+    this.#secret = secret;
+  }
 
   /** Becomes another id. */
   pack({ identity, key }: IdempotencyId): void {
@@ -32,12 +38,7 @@ export class PackedId {
       packUnits(key, words, HEAD_WORDS + wordsFor(identity, 2));
       this.size = most;
     }
-    let hash = 0x811c9dc5 | 0;
-    for (let i = 0; i < this.size; i++) {
-      hash = Math.imul(hash ^ (words[i] as number), 0x2c1b3c6d);
-      hash ^= hash >>> 15;
-    }
-    this.hash = hash;
+    this.hash = halfSipHash(words, this.size, this.#secret);
   }
 
   /** Whether the words from there on are this id. */
@@ -52,6 +53,38 @@ export class PackedId {
     const own = this.words;
     for (let i = 0; i < this.size; i++) words[start + i] = own[i] as number;
   }
+}
+
+/** 64 random bits, as two numbers. */
+export type HashSecret = readonly [number, number];
+
+/**
+ * HalfSipHash-1-3 (Aumasson and Bernstein): made for tables whose keys come from strangers. Simpler functions have keys that
+ * collide whatever the secret is.
+ */
+function halfSipHash(words: Int32Array, size: number, [k0, k1]: HashSecret): number {
+  let v0 = k0 | 0;
+  let v1 = k1 | 0;
+  let v2 = 0x6c796765 ^ k0;
+  let v3 = 0x74656462 ^ k1;
+  // One round for each word, one for the length, and three more at the end.
+  for (let i = 0; i < size + 4; i++) {
+    const word = i < size ? (words[i] as number) : i === size ? size << 26 : 0;
+    if (i === size + 1) v2 ^= 0xff;
+    v3 ^= word;
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+    v0 ^= word;
+  }
+  return v1 ^ v3;
 }
 
 function wordsFor(text: string, width: 1 | 2): number {

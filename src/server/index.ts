@@ -1,9 +1,5 @@
 export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
-export {
-  type MemoryIdempotencyStore,
-  type MemoryStoreOptions,
-  memoryIdempotencyStore,
-} from "../idempotency/memory.js";
+export type { MemoryIdempotencyStore, MemoryStoreOptions } from "../idempotency/memory.js";
 export {
   type SqliteDatabase,
   type SqliteIdempotencyStore,
@@ -16,6 +12,7 @@ export type { AuthRequest } from "./authentication.js";
 export type { EvictionLimit, ServerEvents } from "./events.js";
 export type { Health } from "./health.js";
 export type { LimitOptions } from "./limits.js";
+export { memoryIdempotencyStore } from "./memory-store.js";
 export type { Logger, ServerOptions } from "./options.js";
 export {
   createServer,
