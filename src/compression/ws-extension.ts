@@ -1,4 +1,4 @@
-import type { PerMessageDeflateOptions, WebSocket } from "ws";
+import { type PerMessageDeflateOptions, WebSocket } from "ws";
 import { CloseCode } from "../base/close.js";
 import { closeReason } from "../driver/link.js";
 import { Chooser } from "./chooser.js";
@@ -22,6 +22,8 @@ type Callback = (error: Error | null, data?: Buffer) => void;
 
 const NAME = "permessage-deflate";
 
+const ELSEWHERE = "this version of ws keeps its extensions elsewhere; leave the option compression out";
+
 /** zlib has no window of 256 bytes for raw data. */
 const MIN_WINDOW_BITS = 9;
 
@@ -33,9 +35,21 @@ export function offerOf(settings: CompressionSettings | undefined): PerMessageDe
       `compression needs Node's own zlib as of Node 22 to 24, and ${process.version} has another one; leave the option compression out`,
     );
   }
+  // Now, and not when the first client comes.
+  if (unconnected()._extensions === undefined) throw new Error(ELSEWHERE);
   const without = !settings.contextTakeover;
   // Window sizes are not negotiated: each side may search less than the other one keeps.
   return without ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : {};
+}
+
+/** A socket as a server of `ws` makes it, before it has anything to do with a client. */
+function unconnected(): Inside {
+  const Unconnected = WebSocket as unknown as new (
+    address: null,
+    protocols: undefined,
+    options: object,
+  ) => Inside;
+  return new Unconnected(null, undefined, {});
 }
 
 /** Streams that keep nothing between messages serve all sockets of the process. */
@@ -63,7 +77,7 @@ export function takeOver(
   maxBytes: number,
 ): SocketCompression | undefined {
   const extensions = (ws as unknown as Inside)._extensions;
-  if (extensions === undefined) throw new Error("this version of ws keeps its extensions elsewhere");
+  if (extensions === undefined) throw new Error(ELSEWHERE);
   const theirs = extensions[NAME];
   if (theirs === undefined) return undefined;
   const agreed = theirs.params;

@@ -198,7 +198,14 @@ class HawserServer implements Server {
       [...this.sessions].map((session) => [session, now + this.sessions.random() * spreadMs]),
     );
     const told = new Set<LiveSession>();
+    const seen = new Set(waiting.keys());
     while (waiting.size + told.size > 0 && this.#timers.clock() < now + timeoutMs) {
+      // Who was on the way in when the door was shut goes again at once.
+      for (const session of this.sessions) {
+        if (seen.has(session)) continue;
+        seen.add(session);
+        waiting.set(session, now);
+      }
       for (const [session, at] of waiting) {
         if (this.#timers.clock() < at) continue;
         waiting.delete(session);

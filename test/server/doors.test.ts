@@ -238,6 +238,35 @@ describe("drain", () => {
     await drained;
   });
 
+  test("sends on who was on the way in when it began", async () => {
+    const { state, routes } = slowRoutes();
+    let admit: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      admit = resolve;
+    });
+    const authenticate: ServerOptions["authenticate"] = async ({ credentials }) => {
+      if (credentials === "late") await gate;
+      return { id: credentials };
+    };
+    const { url, server } = await serve({ routes, authenticate });
+    const busy = await rawConnect(url);
+    await busy.greet({ credentials: "busy" });
+    busy.send(packet(1, frames.open()));
+    await until(() => state.entered === 1);
+    const late = await rawConnect(url);
+    late.send(packet(0, frames.hello({ credentials: "late" })));
+    const drained = server.drain({ timeoutMs: 60_000, spreadMs: 0 });
+    await busy.hear("goAway");
+    admit();
+    await late.hear("goAway");
+    late.send(packet(0, frames.pong()));
+    expect(await late.closed).toMatchObject({ code: 1001 });
+    state.release();
+    await busy.hear("end");
+    busy.send(packet(0, frames.pong()));
+    await drained;
+  });
+
   test("gives up calls that take longer than its time", async () => {
     const { state, routes } = slowRoutes();
     const { url, server } = await serve({ routes });
