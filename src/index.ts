@@ -30,6 +30,15 @@ export type { HandlerContext, IdempotencyContext, Identity, SessionInfo } from "
 export { decodeBinaryHeader, encodeBinaryHeader } from "./rpc/metadata.js";
 export { resumable } from "./rpc/resumable.js";
 export type { MethodImpl, Router, Routes, ServiceImpl } from "./rpc/router.js";
+export {
+  type GapReason,
+  gapBefore,
+  type PublishedAt,
+  type PublishOptions,
+  type Topic,
+  type TopicGap,
+  type TopicOptions,
+} from "./rpc/topic.js";
 export type {
   CallOptions,
   Interceptor,
@@ -40,3 +49,4 @@ export type {
   UnaryRequest,
   UnaryResponse,
 } from "./rpc/transport.js";
+export { defineTopic, type TopicDefinitionOptions } from "./topics/define.js";

@@ -18,7 +18,7 @@ interface Layer {
 }
 
 const callsBelow = ["base", "wire", "session", "rpc"];
-const pureBelow = [...callsBelow, "retry", "idempotency"];
+const pureBelow = [...callsBelow, "retry", "idempotency", "broker", "topics"];
 const shellBelow = [...pureBelow, "driver", "compression"];
 const everything = [...shellBelow, "client", "server", "index"];
 
@@ -30,8 +30,10 @@ const layers: Readonly<Record<string, Layer>> = {
   rpc: { below: ["base", "wire", "session"], pure: true },
   retry: { below: callsBelow, pure: true },
   idempotency: { below: callsBelow, pure: true },
+  broker: { below: ["base"], pure: true },
+  topics: { below: [...callsBelow, "broker"], pure: true },
   driver: { below: pureBelow, pure: false },
-  compression: { below: ["base", "driver"], pure: false },
+  compression: { below: ["base", "wire", "driver"], pure: false },
   index: { below: pureBelow, pure: true },
   client: { below: [...shellBelow, "index"], pure: false },
   server: { below: [...shellBelow, "index", "gen"], pure: false },
@@ -39,6 +41,7 @@ const layers: Readonly<Record<string, Layer>> = {
   prometheus: { below: ["base"], pure: false },
   otel: { below: ["base"], pure: false },
   pino: { below: ["base"], pure: false },
+  nats: { below: ["base", "rpc", "broker", "idempotency"], pure: false },
   testing: { below: everything, pure: false },
   bench: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
   tune: { below: ["base", "wire", "compression"], pure: false },

@@ -1,6 +1,8 @@
 import { type PerMessageDeflateOptions, WebSocket } from "ws";
 import { CloseCode } from "../base/close.js";
 import { closeReason } from "../driver/link.js";
+import { serverFrame } from "../driver/ws-link.js";
+import type { SharedPacket } from "../wire/shared.js";
 import { Chooser } from "./chooser.js";
 import { canDeflate, Deflater, InflateError, Inflater } from "./deflate.js";
 import type { CompressionSettings } from "./settings.js";
@@ -54,12 +56,15 @@ function unconnected(): Inside {
 
 /** Streams that keep nothing between messages serve all sockets of the process. */
 const shared = new Map<string, Deflater>();
+const sharedChooser = new Chooser(0);
 let sharedInflater: Inflater | undefined;
 
 /** Compresses what goes out over a socket, and sees to what comes in. */
 export interface SocketCompression {
   /** The packet as it goes out compressed; `undefined`: it goes as it is. */
   deflate(head: Uint8Array, body: Uint8Array | undefined): Buffer | undefined;
+  /** The frame of a packet for many, compressed once for all; `undefined`: it goes as it is. */
+  deflateShared(packet: SharedPacket): Uint8Array | undefined;
 }
 
 /**
@@ -89,21 +94,40 @@ export function takeOver(
   const ours = new SyncDeflate(ws, side, agreed, keepsIn, maxBytes);
   extensions[NAME] = ours;
   theirs.cleanup?.();
-  if (windowBits < MIN_WINDOW_BITS) return { deflate: () => undefined };
+  if (windowBits < MIN_WINDOW_BITS) return { deflate: () => undefined, deflateShared: () => undefined };
   const chooser = new Chooser(settings.thresholdBytes);
   const own = keepsOut ? new Deflater(settings, windowBits) : undefined;
+  let stale = false;
   ours.onCleanup = () => own?.close();
   const deflater = own ?? sharedDeflater({ ...settings, contextTakeover: false }, windowBits);
   return {
     deflate(head, body) {
       const bytes = head.length + (body?.length ?? 0);
       if (!chooser.shouldTry(bytes)) return undefined;
+      if (stale) own?.reset();
+      stale = false;
       const compressed = deflater.deflate(head, body);
       const worthwhile = chooser.tried(bytes, compressed.length);
       // What is in the window must be sent, or the other side's would be another one.
       return worthwhile || keepsOut ? compressed : undefined;
     },
+    deflateShared(packet) {
+      // A client that asks for a smaller window gets what fits all of them: nothing compressed.
+      if (windowBits < settings.windowBits) return undefined;
+      packet.compressed ??= sharedFrame(packet.bytes, settings) ?? null;
+      if (packet.compressed === null) return undefined;
+      // The other side's window has something in it now that ours has not: what comes next must not refer to before it.
+      stale = own !== undefined;
+      return packet.compressed;
+    },
   };
+}
+
+/** A packet compressed without reference to any before it, which every client can read. */
+function sharedFrame(bytes: Uint8Array, settings: CompressionSettings): Uint8Array | undefined {
+  if (!sharedChooser.shouldTry(bytes.length) || bytes.length < settings.thresholdBytes) return undefined;
+  const compressed = sharedDeflater({ ...settings, contextTakeover: false }, 15).deflate(bytes, undefined);
+  return sharedChooser.tried(bytes.length, compressed.length) ? serverFrame(compressed, true) : undefined;
 }
 
 function sharedDeflater(settings: CompressionSettings, windowBits: number): Deflater {

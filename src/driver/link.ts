@@ -1,4 +1,5 @@
 import type { EncodedPacket } from "../wire/encode.js";
+import type { SharedPacket } from "../wire/shared.js";
 
 /** WebSocket subprotocol that Hawser speaks. */
 export const SUBPROTOCOL = "hawser.v1";
@@ -29,6 +30,21 @@ export interface Link {
   uncork(): void;
   /** Closes with a code and a reason (RFC 6455 section 7.4); cut off after a while when the other side is silent. */
   close(code: number, reason: string): void;
+}
+
+/** A link of a server, over which it sends the same packets as over others. */
+export interface BroadcastLink extends Link {
+  /**
+   * Sends a packet that others get too, at once.
+   *
+   * @param plain it must not be compressed
+   */
+  broadcast(packet: SharedPacket, plain: boolean): void;
+}
+
+/** A packet for many, sent as one for this link alone. */
+export function sendShared(link: Pick<Link, "send">, { bytes }: SharedPacket, plain: boolean): void {
+  link.send({ head: bytes, body: undefined, bytes: bytes.length, plain });
 }
 
 /** Longest reason of a close, in bytes of UTF-8 (RFC 6455 section 5.5: a control frame holds 125). */

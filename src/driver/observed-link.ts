@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import type { LinkInfo, Observer, Traffic } from "../base/observer.js";
-import type { Link, LinkEvents } from "./link.js";
+import type { BroadcastLink, Link, LinkEvents } from "./link.js";
 
 /** What is known of the session that a link serves. */
 export interface LinkOwner {
@@ -72,7 +72,7 @@ export class ObservedLink implements LinkInfo {
   }
 
   /** The link, which counts what it sends. */
-  link(link: Link): Link {
+  link(link: Link): BroadcastLink {
     const { traffic } = this;
     return {
       get bufferedBytes() {
@@ -82,6 +82,12 @@ export class ObservedLink implements LinkInfo {
         traffic.packetsOut++;
         traffic.bytesOut += packet.bytes;
         link.send(packet);
+      },
+      broadcast(packet, plain) {
+        traffic.packetsOut++;
+        traffic.bytesOut += packet.bytes.length;
+        // Only servers do, and theirs can.
+        (link as BroadcastLink).broadcast(packet, plain);
       },
       cork: () => link.cork(),
       uncork: () => link.uncork(),

@@ -1,7 +1,8 @@
 import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import type { EncodedPacket } from "../wire/encode.js";
-import { closeReason, type Link, type LinkEvents } from "./link.js";
+import type { SharedPacket } from "../wire/shared.js";
+import { type BroadcastLink, closeReason, type LinkEvents, sendShared } from "./link.js";
 
 /** After a close frame, the other side has this long to answer it; then the socket is destroyed. */
 const CLOSE_TIMEOUT_MS = 3_000;
@@ -18,16 +19,17 @@ export function wsLink(
   socket: Duplex,
   events: LinkEvents,
   compression?: PacketCompression,
-): Link {
+): BroadcastLink {
   return new WsLink(ws, socket, events, compression);
 }
 
 /** There is one for each connection, and servers have many: a closure less is memory saved. */
-class WsLink implements Link {
+class WsLink implements BroadcastLink {
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #events: LinkEvents;
   readonly #compression: PacketCompression | undefined;
+  readonly #isServer: boolean;
   #closed = false;
   #closing: ReturnType<typeof setTimeout> | undefined;
 
@@ -36,6 +38,7 @@ class WsLink implements Link {
     this.#socket = socket;
     this.#events = events;
     this.#compression = compression;
+    this.#isServer = (ws as { readonly _isServer?: boolean })._isServer === true;
     ws.binaryType = "nodebuffer";
     ws.on("message", (data: RawData, isBinary: boolean) => this.#onMessage(data as Buffer, isBinary));
     socket.on("drain", this.#onDrain);
@@ -71,6 +74,22 @@ class WsLink implements Link {
     this.#socket.uncork();
   }
 
+  broadcast(packet: SharedPacket, plain: boolean): void {
+    const ws = this.#ws;
+    if (ws.readyState !== ws.OPEN) return;
+    if (!this.#isServer) return sendShared(this, packet, plain);
+    if (!plain && this.#compression !== undefined) {
+      const compressed = this.#compression.deflateShared(packet);
+      if (compressed !== undefined) {
+        this.#socket.write(compressed);
+        return;
+      }
+    }
+    packet.frame ??= serverFrame(packet.bytes, false);
+    // Past ws: what it would do for each subscriber is done once. It never has messages of its own under way here.
+    this.#socket.write(packet.frame);
+  }
+
   cork(): void {
     this.#socket.cork();
   }
@@ -104,6 +123,26 @@ function ignore(): void {
 export interface PacketCompression {
   /** The packet as it goes out compressed; `undefined`: it goes as it is. */
   deflate(head: Uint8Array, body: Uint8Array | undefined): Uint8Array | undefined;
+  /** The frame of a packet for many, compressed once for all; `undefined`: it goes as it is. */
+  deflateShared(packet: SharedPacket): Uint8Array | undefined;
+}
+
+/** A whole message of a server as one frame (RFC 6455 section 5.2): unmasked, so it is the same for every client. */
+export function serverFrame(payload: Uint8Array, compressed: boolean): Uint8Array {
+  const { length } = payload;
+  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(head + length);
+  frame[0] = compressed ? 0xc2 : 0x82;
+  if (head === 2) frame[1] = length;
+  else if (head === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeBigUInt64BE(BigInt(length), 2);
+  }
+  frame.set(payload, head);
+  return frame;
 }
 
 const COMPRESSED = { binary: true, compress: true, fin: true };

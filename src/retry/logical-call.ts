@@ -6,6 +6,7 @@ import type { CallerCall, CallPlan } from "../rpc/caller-call.js";
 import type { Calls } from "../rpc/calls.js";
 import { toWireHeaders } from "../rpc/metadata.js";
 import { type MethodInfo, methodInfo } from "../rpc/method-info.js";
+import { startToken, type TopicOptions } from "../rpc/topic.js";
 import type { CallOptions } from "../rpc/transport.js";
 import type { Header } from "../wire/frame.js";
 import type { MethodRules, RetryPolicy } from "./policy.js";
@@ -31,7 +32,8 @@ export abstract class LogicalCall implements CallPlan, Retried {
   readonly signal: AbortSignal | undefined;
   readonly waitForReady: boolean;
   readonly idempotencyKey: string;
-  resumeToken = "";
+  resumeToken: string;
+  readonly topic: TopicOptions | undefined;
   /** Attempts that the other side may have heard of. */
   previousAttempts = 0;
   /** Attempts that count against the policy. */
@@ -59,6 +61,8 @@ export abstract class LogicalCall implements CallPlan, Retried {
     const key = options?.idempotencyKey;
     this.idempotencyKey = key === undefined ? (info.once ? caller.newKey() : "") : checkKey(key, method);
     this.#repeatable = info.idempotent || this.idempotencyKey !== "";
+    this.topic = options?.topic;
+    this.resumeToken = this.topic === undefined ? "" : startToken(this.topic, method);
     this.#retryOff = options?.retry === false;
   }
 

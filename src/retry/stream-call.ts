@@ -121,7 +121,10 @@ export class StreamCall<I extends DescMessage, O extends DescMessage>
   #goesOn(call: CallerCall): boolean {
     const { consumed, resumeToken } = call.receiver;
     if (this.#over !== undefined || this.#feed?.replayable === false) return false;
-    if (consumed > 0) {
+    if (call.subscription !== undefined) {
+      this.resumeToken = call.subscription.token;
+      this.startOver();
+    } else if (consumed > 0) {
       if (resumeToken === "" || !this.#isServerStreaming) return false;
       this.resumeToken = resumeToken;
       this.startOver();

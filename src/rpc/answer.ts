@@ -22,6 +22,14 @@ import { decodeMessage, encodeMessage } from "./payload.js";
 import { keepToken } from "./resumable.js";
 import type { AnyInput, Route, RouteTable } from "./router.js";
 import { MessageReader, type Pump, pumpMessages } from "./streams.js";
+import {
+  isTopic,
+  type Topic,
+  type TopicCall,
+  type TopicHost,
+  type TopicSink,
+  type TopicSubscriber,
+} from "./topic.js";
 import type {
   Interceptor,
   StreamRequest,
@@ -42,6 +50,8 @@ export interface AnswererInit {
   /** Stands before calls with an idempotency key; without it they are turned away. */
   readonly guard: CallGuard | undefined;
   readonly observer?: Observer | undefined;
+  /** What handlers may return topics to, and publish to. */
+  readonly topics?: TopicHost | undefined;
 }
 
 /** Makes the answering side of calls from a table of routes. */
@@ -85,11 +95,12 @@ type AnyMessage = MessageShape<DescMessage>;
 type AnyInit = MessageInitShape<DescMessage>;
 
 /** The side of a call that answers it. */
-class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall {
+class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall, TopicCall {
   readonly requestHeaders: readonly Header[] | undefined;
   readonly key: string;
   readonly resumeToken: string;
   aborted: RpcError | undefined;
+  subscriber: TopicSubscriber | undefined;
   readonly #route: Route;
   readonly #calls: Calls;
   readonly #init: AnswererInit;
@@ -142,6 +153,58 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   get session(): SessionInfo {
     return this.#calls.host.info;
   }
+
+  get topics(): TopicHost | undefined {
+    return this.#init.topics;
+  }
+
+  // ---- for topics ----------------------------------------------------------------------------------------------
+
+  get id(): number {
+    return this.sender.id;
+  }
+
+  get sink(): TopicSink {
+    return this.#calls.host.topics as TopicSink;
+  }
+
+  get window(): number {
+    return this.#calls.peerLimits.creditBytes;
+  }
+
+  get messageBytes(): number {
+    return this.#calls.peerLimits.messageBytes;
+  }
+
+  sendAside(payload: Uint8Array): void {
+    try {
+      void this.#calls.sendMessage(this, payload, false);
+    } catch (error) {
+      this.#respond(error as RpcError, false);
+    }
+  }
+
+  endTopic(error: RpcError): void {
+    this.#respond(error, error.executed === "no" && (this.subscriber?.sent ?? 0) === 0);
+  }
+
+  #attach(topic: Topic): void {
+    const { topics } = this.#init;
+    const { output } = this.#route.method;
+    if (topics === undefined || this.#calls.host.topics === undefined) {
+      return this.#fail(new TypeError(`${this.name} returned a topic, and clients have none`));
+    }
+    if (topic.schema.typeName !== output.typeName) {
+      const types = `${topic.schema.typeName}, and ${this.name} answers with ${output.typeName}`;
+      return this.#fail(new TypeError(`the messages of topic "${topic.name}" are ${types}`));
+    }
+    if (this.finished) return;
+    this.sender.headers = toWireHeaders(this.#context.touchedHeader);
+    if (this.sender.headers !== undefined) void this.#calls.sendMessage(this, undefined, false);
+    topics.attach(this, topic);
+  }
+
+  // ---- for the table of calls ----------------------------------------------------------------------------------
 
   readonly timeLeft = (): number | undefined =>
     this.heapIndex < 0 ? undefined : Math.max(0, this.dueAt - this.#calls.clock());
@@ -205,8 +268,6 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     this.#end(endFrame(this.sender.id, error, undefined, undefined, refused ? "refused" : "unfinished"));
   }
 
-  // ---- for the table of calls ----------------------------------------------------------------------------------
-
   cancelled(code: number, message: string): void {
     this.abort(new RpcError(message === "" ? "the caller cancelled" : message, codeFromWire(code)));
   }
@@ -257,6 +318,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
       this.#calls.lingers(1);
     }
     this.finished = true;
+    this.subscriber?.closed();
     this.receiver.drop();
     this.#message = undefined;
   }
@@ -280,7 +342,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     this.#observer = observer;
     this.#ended = (code, error) => {
       this.#ended = undefined;
-      const sent = this.#pump?.sent ?? (code === 0 ? 1 : 0);
+      const sent = this.#pump?.sent ?? this.subscriber?.sent ?? (code === 0 ? 1 : 0);
       const received = this.receiver.consumed;
       observer.ended?.({ code, error, durationMs: this.#calls.clock() - startedAt, sent, received });
     };
@@ -307,7 +369,8 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
         if (result instanceof Promise) this.#await(result);
         else if (isThenable(result)) this.#await(Promise.resolve(result));
         else this.#answer(result as AnyInit);
-      } else this.#stream(result as AsyncIterable<AnyInit>);
+      } else if (result instanceof Promise) result.then((topic) => this.#stream(topic), this.#onError);
+      else this.#stream(result as AsyncIterable<AnyInit>);
     } catch (error) {
       this.#fail(error);
     }
@@ -360,6 +423,8 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
       if (!request.stream)
         return { ...response, stream: false, message: create(method.output, (await result) as AnyInit) };
       if (once) return { ...response, stream: true, message: created(method, [result as AnyInit]) };
+      const topic = result instanceof Promise ? await result : result;
+      if (isTopic(topic)) return { ...response, stream: true, message: new TopicMessages(topic) };
       return { ...response, stream: true, message: created(method, result as AsyncIterable<AnyInit>) };
     };
     const request: UnaryRequest | StreamRequest =
@@ -417,9 +482,11 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   }
 
   #stream(iterable: AsyncIterable<AnyInit>, atEnd?: () => void): void {
+    if (isTopic(iterable)) return this.#attach(iterable);
+    if (iterable instanceof TopicMessages) return this.#attach(iterable.topic);
     if (this.finished) return;
     if (typeof iterable?.[Symbol.asyncIterator] !== "function") {
-      return this.#fail(new TypeError(`${this.#route.name} must return an async iterable`));
+      return this.#fail(new TypeError(`${this.#route.name} must return an async iterable or a topic`));
     }
     const context = this.#context;
     this.#pump = pumpMessages(this, this.#calls, this.#route.method.output, iterable, Code.Internal, () => {
@@ -502,6 +569,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   #end(frame: EndFrame): void {
     if (this.finished) return;
     this.finished = true;
+    this.subscriber?.closed();
     this.receiver.drop();
     let out = frame;
     if (out.headers === undefined && this.sender.headers !== undefined && !this.sender.hasWaiting) {
@@ -529,6 +597,20 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
 
 function errorOf({ code, message, details }: EndFrame): RpcError {
   return new RpcError(message, codeFromWire(code), { details });
+}
+
+/** What interceptors see of a topic: it may be passed on, but does not go through this process message by message. */
+class TopicMessages implements AsyncIterable<AnyMessage> {
+  readonly topic: Topic;
+
+  constructor(topic: Topic) {
+    this.topic = topic;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<AnyMessage> {
+    const text = `an interceptor reads the messages of topic "${this.topic.name}"; those of topics can only be passed on`;
+    throw new RpcError(text, Code.Internal);
+  }
 }
 
 function answersOnce(method: DescMethod): boolean {

@@ -1,10 +1,12 @@
 import type { Clock } from "../base/clock.js";
 import type { Code } from "../base/code.js";
 import type { ErrorDetail, RpcError } from "../base/error.js";
-import type { CallFrame, EndFrame, Header, OpenFrame, WireLimits } from "../wire/frame.js";
+import type { CallFrame, EndFrame, Header, OpenFrame, PositionFrame, WireLimits } from "../wire/frame.js";
 import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
 import type { SessionInfo } from "./context.js";
+import type { Subscription } from "./subscription.js";
+import type { TopicOptions, TopicSink, TopicSubscriber } from "./topic.js";
 import type { Transport } from "./transport.js";
 
 /** What calls need of the session below them. */
@@ -16,12 +18,15 @@ export interface CallSession {
   readonly peerLimits: WireLimits;
   send(frame: CallFrame, payloadBytes: number): void;
   wake(): void;
+  position(frame: PositionFrame): void;
 }
 
 /** A call that the other side opened, as the table sees it. */
 export interface AnsweringCall extends Call {
   /** The other side cancelled it. */
   cancelled(code: number, message: string): void;
+  /** What it gets from a topic, where it is attached to one. */
+  readonly subscriber: TopicSubscriber | undefined;
 }
 
 /** A call that this side opened, as the table sees it. */
@@ -35,6 +40,10 @@ export interface CallingCall extends Call {
   readonly idempotencyKey: string;
   /** Absolute deadline; `Infinity` without one. */
   readonly deadlineAt: number;
+  /** What the caller wants of a topic. */
+  readonly topic: TopicOptions | undefined;
+  /** The topic that the call gets its messages from. */
+  subscription: Subscription | undefined;
   /** Fails the call; `executed` is `"no"` while it was not opened. */
   fail(error: RpcError): void;
   /** Response headers, with the first frame. */
@@ -87,4 +96,6 @@ export interface CallsHost {
   admit?(): EndRefusal | undefined;
   /** A limit was met, by the name of its option. */
   onLimit?(limit: string): void;
+  /** Where publications are written, on a server. */
+  readonly topics?: TopicSink | undefined;
 }

@@ -6,6 +6,8 @@ import type { CallingCall } from "./call-table.js";
 import { type Calls, UNOPENED } from "./calls.js";
 import { fromWireHeaders } from "./metadata.js";
 import type { MethodInfo } from "./method-info.js";
+import type { Subscription } from "./subscription.js";
+import type { TopicOptions } from "./topic.js";
 
 /** What all attempts of a call have in common, and what the next one is to say of itself. */
 export interface CallPlan {
@@ -17,6 +19,8 @@ export interface CallPlan {
   readonly waitForReady: boolean;
   readonly idempotencyKey: string;
   readonly resumeToken: string;
+  /** What the caller wants of a topic. */
+  readonly topic: TopicOptions | undefined;
   /** Attempts before this one. */
   readonly previousAttempts: number;
 }
@@ -48,6 +52,7 @@ export class CallerCall extends Call implements CallingCall {
   failure: Failure = "local";
   /** Called on every change that a reader may wait for. */
   onChange: (() => void) | undefined;
+  subscription: Subscription | undefined;
   readonly #plan: CallPlan;
   readonly #calls: Calls;
   #onAbort: (() => void) | undefined;
@@ -77,6 +82,10 @@ export class CallerCall extends Call implements CallingCall {
 
   get resumeToken(): string {
     return this.#plan.resumeToken;
+  }
+
+  get topic(): TopicOptions | undefined {
+    return this.#plan.topic;
   }
 
   /** Sends the Open, unless the call is over before it began. */

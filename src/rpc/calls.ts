@@ -3,7 +3,7 @@ import { Code } from "../base/code.js";
 import { type ErrorDetail, type Executed, RpcError } from "../base/error.js";
 import { DeadlineHeap } from "../base/heap.js";
 import { violation } from "../session/violation.js";
-import type { CallFrame, DataFrame, EndFrame, OpenFrame, WireLimits } from "../wire/frame.js";
+import type { CallFrame, DataFrame, EndFrame, OpenFrame, TopicFrame, WireLimits } from "../wire/frame.js";
 import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
 import type { Call } from "./call.js";
 import type { AnsweringCall, CallingCall, CallSession, CallsHost, CallsInit } from "./call-table.js";
@@ -12,6 +12,7 @@ import { tooLarge, tooMuchMetadata } from "./limit-errors.js";
 import { headerBytes } from "./metadata.js";
 import { IncomingMethods, OutgoingMethods } from "./method-numbers.js";
 import type { Opener } from "./sender.js";
+import { Subscriptions } from "./subscriptions.js";
 import { tokenCost } from "./token-cost.js";
 
 /**
@@ -40,6 +41,8 @@ export class Calls implements Opener {
   #lingering = 0;
   /** Messages that wait for their readers, on either side. */
   readonly held: Held = { bytes: 0, messages: 0 };
+  /** Calls of this side that get their messages from topics. */
+  readonly subscriptions: Subscriptions;
   #starvedAt: number = Number.NEGATIVE_INFINITY;
   #closed: RpcError | undefined;
 
@@ -48,6 +51,7 @@ export class Calls implements Opener {
     this.#init = init;
     this.#session = session;
     this.#nextId = init.role === "client" ? 1 : 2;
+    this.subscriptions = new Subscriptions(session, init.limits);
   }
 
   /** What this side is ready to receive. */
@@ -273,6 +277,7 @@ export class Calls implements Opener {
   /** The application has consumed messages of a call: gives credit back when there is enough of it. */
   giveCredit(call: Call): void {
     if (call.finished) return;
+    call.receiver.tracker?.giveRoom();
     const bytes = call.receiver.takeCredit();
     if (bytes > 0) this.#session.send({ kind: "credit", call: call.sender.id, bytes }, 0);
   }
@@ -293,6 +298,7 @@ export class Calls implements Opener {
       } else this.#peerOpen--;
     }
     if (call.heapIndex >= 0) this.#deadlines.delete(call);
+    call.receiver.tracker?.close();
     if (call.sender.hasWaiting) {
       this.#turns.delete(call);
       call.sender.drop();
@@ -396,6 +402,23 @@ export class Calls implements Opener {
         (call as AnsweringCall).cancelled(frame.code, frame.message);
         return;
     }
+  }
+
+  /** A frame of a topic from the other side. */
+  onTopic(frame: TopicFrame): void {
+    if (frame.kind === "publication") {
+      if (this.#init.role === "server") throw violation("a publication from a client");
+      this.subscriptions.publication(frame);
+      return;
+    }
+    const { kind, call: id } = frame;
+    const isOwn = kind === "attached";
+    const call = this.#open.get(id);
+    if (this.#isOwn(id) !== isOwn) throw violation(`${kind} for call ${id} from the wrong side`);
+    // It may have ended while the frame was on its way.
+    if (call === undefined) return;
+    if (isOwn) this.subscriptions.attached(call as CallingCall, frame);
+    else (call as AnsweringCall).subscriber?.position(frame);
   }
 
   /**

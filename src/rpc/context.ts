@@ -1,8 +1,10 @@
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethod, DescService, MessageInitShape } from "@bufbuild/protobuf";
+import { Code } from "../base/code.js";
 import { type ContextValues, createContextValues } from "../base/context.js";
-import type { RpcError } from "../base/error.js";
+import { RpcError } from "../base/error.js";
 import type { Header } from "../wire/frame.js";
 import { fromWireHeaders } from "./metadata.js";
+import type { PublishedAt, PublishOptions, Topic, TopicHost } from "./topic.js";
 import type { Transport } from "./transport.js";
 
 /** Who is at the other end of a session. */
@@ -70,6 +72,16 @@ export interface HandlerContext {
    * on behind it. `undefined`: from the beginning. See `resumable`.
    */
   readonly resumeToken: string | undefined;
+  /**
+   * Publishes a message to a topic, as `Server.publish` does.
+   *
+   * @throws RpcError FAILED_PRECONDITION on a client, which has no topics.
+   */
+  publish<Desc extends DescMessage>(
+    topic: Topic<Desc>,
+    message: MessageInitShape<Desc>,
+    options?: PublishOptions,
+  ): Promise<PublishedAt>;
 }
 
 /** What {@link CallContext} needs of its call. */
@@ -82,6 +94,7 @@ export interface ContextCall {
   readonly session: SessionInfo;
   readonly idempotency: IdempotencyContext | undefined;
   readonly resumeToken: string;
+  readonly topics: TopicHost | undefined;
 }
 
 /** The context of one call. All that costs something is made when a handler asks for it. */
@@ -147,6 +160,16 @@ export class CallContext implements HandlerContext {
 
   get resumeToken(): string | undefined {
     return this.#call.resumeToken === "" ? undefined : this.#call.resumeToken;
+  }
+
+  async publish<Desc extends DescMessage>(
+    topic: Topic<Desc>,
+    message: MessageInitShape<Desc>,
+    options?: PublishOptions,
+  ): Promise<PublishedAt> {
+    const { topics } = this.#call;
+    if (topics === undefined) throw new RpcError("clients have no topics", Code.FailedPrecondition);
+    return topics.publish(topic, message, options);
   }
 
   /** Response headers, if a handler has touched them. */

@@ -6,10 +6,11 @@ import { Session } from "../session/session.js";
 import type { SessionSettings } from "../session/settings.js";
 import type { EncodedPacket, PacketEncoder } from "../wire/encode.js";
 import { WireError } from "../wire/error.js";
-import type { CallFrame, GoAwayFrame, HelloFrame, RefreshFrame } from "../wire/frame.js";
+import type { CallFrame, GoAwayFrame, HelloFrame, RefreshFrame, TopicFrame } from "../wire/frame.js";
 import type { CallsHost, CallsInit, EndRefusal } from "./call-table.js";
 import { Calls } from "./calls.js";
 import type { Identity, SessionInfo } from "./context.js";
+import type { TopicSink } from "./topic.js";
 import type { Transport } from "./transport.js";
 
 /** What happens to a peer, for its driver. */
@@ -33,6 +34,8 @@ export interface PeerEvents {
   admit?(): EndRefusal | undefined;
   /** A limit was met, by the name of its option. */
   onLimit?(limit: string): void;
+  /** Server: where publications are written. */
+  readonly topics?: TopicSink | undefined;
 }
 
 /** Settings of a {@link Peer}. */
@@ -168,6 +171,7 @@ export class Peer implements SessionHost, CallsHost {
 
   onOpen(opened: SessionOpened): void {
     this.#info = undefined;
+    if (opened.resumed) this.calls.subscriptions.resumed();
     this.#events.onOpen(opened);
   }
 
@@ -182,6 +186,10 @@ export class Peer implements SessionHost, CallsHost {
 
   onRefresh(frame: RefreshFrame): void {
     this.#events.onRefresh(frame);
+  }
+
+  onTopic(frame: TopicFrame): void {
+    this.calls.onTopic(frame);
   }
 
   onCut(code: number, reason: string): void {
@@ -200,6 +208,10 @@ export class Peer implements SessionHost, CallsHost {
 
   onDeadline(): void {
     this.#events.onDeadline();
+  }
+
+  get topics(): TopicSink | undefined {
+    return this.#events.topics;
   }
 
   admit(): EndRefusal | undefined {

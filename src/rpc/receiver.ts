@@ -1,6 +1,7 @@
 import { PAYLOAD_COST } from "../wire/limits.js";
 import { HELD_OVERHEAD, type Held, toHold } from "./held.js";
 import { tokenCost } from "./token-cost.js";
+import type { TopicGap } from "./topic.js";
 
 /** What a {@link Receiver} found wrong with a frame. */
 export type ReceiveFault =
@@ -9,10 +10,25 @@ export type ReceiveFault =
   /** The message is over the limit: its call fails. */
   | "tooLarge";
 
+/** Keeps account of messages that come without credit: those of a topic. */
+export interface Tracker {
+  /** Messages are missing before the one that was consumed last. */
+  readonly gap: TopicGap | undefined;
+  /** The next message was consumed. Whether it came without credit. */
+  consumed(bytes: number): boolean;
+  /** A message with credit arrived among them. */
+  pass(): void;
+  /** Tells the other side of room, when there is enough to tell. */
+  giveRoom(): void;
+  /** The call is over. */
+  close(): void;
+}
+
 /** The receiving half of a call: messages that wait for their reader, and the credit they hold. */
 export class Receiver {
   /** The other side sends no more messages. */
   ended = false;
+  tracker: Tracker | undefined;
   readonly #window: number;
   readonly #messageBytes: number;
   readonly #held: Held;
@@ -68,6 +84,7 @@ export class Receiver {
       if (size === 0) {
         if (length > this.#messageBytes) return "tooLarge";
         this.#push(payload, resumeToken);
+        this.tracker?.pass();
         return undefined;
       }
       if (size <= length) return "violation";
@@ -95,7 +112,13 @@ export class Receiver {
     this.#consumed -= this.#size - length;
     this.#pieces = undefined;
     this.#push(whole, this.#pieceToken);
+    this.tracker?.pass();
     return undefined;
+  }
+
+  /** Takes in a message that came without credit. */
+  deliver(payload: Uint8Array): void {
+    this.#push(payload, "");
   }
 
   /** The next message, consumed; `undefined` when none is complete. */
@@ -112,7 +135,7 @@ export class Receiver {
       this.#queue = queue.slice(this.#head);
       this.#head = 0;
     }
-    this.#consumed += message.length + PAYLOAD_COST;
+    if (this.tracker?.consumed(message.length) !== true) this.#consumed += message.length + PAYLOAD_COST;
     this.#hold(-message.length - HELD_OVERHEAD, -1);
     this.#shifted++;
     if (this.#tokens !== undefined) this.#takeToken();

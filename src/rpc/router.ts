@@ -11,6 +11,7 @@ import type {
 } from "@bufbuild/protobuf";
 import type { HandlerContext } from "./context.js";
 import { methodInfo } from "./method-info.js";
+import type { Topic } from "./topic.js";
 
 /** The implementation of one method. */
 export type MethodImpl<M> =
@@ -20,7 +21,10 @@ export type MethodImpl<M> =
         context: HandlerContext,
       ) => Promise<MessageInitShape<O>> | MessageInitShape<O>
     : M extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, context: HandlerContext) => AsyncIterable<MessageInitShape<O>>
+      ? (
+          request: MessageShape<I>,
+          context: HandlerContext,
+        ) => AsyncIterable<MessageInitShape<O>> | Topic<O> | Promise<Topic<O>>
       : M extends DescMethodClientStreaming<infer I, infer O>
         ? (requests: AsyncIterable<MessageShape<I>>, context: HandlerContext) => Promise<MessageInitShape<O>>
         : M extends DescMethodBiDiStreaming<infer I, infer O>

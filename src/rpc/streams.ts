@@ -5,6 +5,7 @@ import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
 import { decodeMessage, encodeMessage } from "./payload.js";
 import { resumeTokenOf } from "./resumable.js";
+import { markGap } from "./topic.js";
 
 /** What a {@link MessageReader} asks of its call. */
 export interface ReadSource<Desc extends DescMessage> {
@@ -94,7 +95,10 @@ export class MessageReader<Desc extends DescMessage> implements AsyncIterableIte
     if (payload !== undefined) {
       source.calls.giveCredit(source.call);
       try {
-        return { done: false, value: decodeMessage(source.schema, payload, source.decodeCode, "unknown") };
+        const value = decodeMessage(source.schema, payload, source.decodeCode, "unknown");
+        const gap = source.call.receiver.tracker?.gap;
+        if (gap !== undefined) markGap(value, gap);
+        return { done: false, value };
       } catch (error) {
         this.#over = true;
         source.leave(error as RpcError);

@@ -8,6 +8,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { ContextValues } from "../base/context.js";
+import type { TopicOptions } from "./topic.js";
 
 /** Options of one call. */
 export interface CallOptions {
@@ -37,6 +38,8 @@ export interface CallOptions {
    * `idempotencyStore`. Calls of methods with `option (hawser.v1.once) = true` have one by themselves (a UUIDv7).
    */
   readonly idempotencyKey?: string | undefined;
+  /** For server streams whose messages come from a topic: where to begin, and what to be told. */
+  readonly topic?: TopicOptions | undefined;
   /** `false`: no further attempt if this one may have run, whatever is configured. */
   readonly retry?: false | undefined;
 }

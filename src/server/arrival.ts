@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { CloseCode } from "../base/close.js";
 import { TokenBucket } from "../base/token-bucket.js";
-import type { Link, LinkEvents } from "../driver/link.js";
+import type { BroadcastLink, LinkEvents } from "../driver/link.js";
 import { type LinkOwner, ObservedLink } from "../driver/observed-link.js";
 import { type PacketCompression, wsLink } from "../driver/ws-link.js";
 import type { Identity } from "../rpc/context.js";
@@ -55,7 +55,7 @@ export class Arrival implements LinkEvents, GreetingHost {
     socket.on("data", this.#onStrange);
     const clock = sessions.timers.clock;
     if (observer !== undefined) this.#watch = new ObservedLink("server", this.#address, observer, clock);
-    const open = (): Link => {
+    const open = (): BroadcastLink => {
       const link = wsLink(ws, socket, this.#watch?.events(this) ?? this, compression);
       return this.#watch?.link(link) ?? link;
     };

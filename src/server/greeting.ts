@@ -1,5 +1,5 @@
 import { CloseCode } from "../base/close.js";
-import type { Link, LinkEvents } from "../driver/link.js";
+import type { BroadcastLink, LinkEvents } from "../driver/link.js";
 import type { TimerItem } from "../driver/timers.js";
 import type { Identity } from "../rpc/context.js";
 import { PROTOCOL_VERSION } from "../session/session.js";
@@ -37,7 +37,7 @@ export class Greeting implements TimerItem, LinkEvents {
   /** What is known of the client, until it is welcome or turned away. */
   #info: UpgradeInfo | undefined;
   #identity: Identity | undefined;
-  readonly #link: Link;
+  readonly #link: BroadcastLink;
   #session: LiveSession | undefined;
   #greeted = false;
   #gone = false;
@@ -45,7 +45,7 @@ export class Greeting implements TimerItem, LinkEvents {
   /** @param open makes the link; it must not call the events before it has returned. */
   constructor(
     sessions: Sessions,
-    open: (events: LinkEvents) => Link,
+    open: (events: LinkEvents) => BroadcastLink,
     info: UpgradeInfo,
     options: GreetingOptions = {},
   ) {

@@ -24,9 +24,10 @@ export class HealthState implements Health {
   readonly #services = new Map<string, boolean>();
   readonly #watchers = new Set<() => void>();
   #phase: "idle" | "serving" | "draining" | "closed" = "idle";
+  #broker = true;
 
   get ready(): boolean {
-    return this.#phase === "serving" && this.#services.get("") !== false;
+    return this.#phase === "serving" && this.#broker && this.#services.get("") !== false;
   }
 
   set(service: string, serving: boolean): void {
@@ -42,6 +43,12 @@ export class HealthState implements Health {
   enter(phase: "serving" | "draining" | "closed"): void {
     if (phase === "serving" && this.#phase !== "idle") return;
     this.#phase = phase;
+    this.#changed();
+  }
+
+  /** Whether topics, and other nodes, can be reached. */
+  brokerReady(ready: boolean): void {
+    this.#broker = ready;
     this.#changed();
   }
 
@@ -78,14 +85,19 @@ export class HealthState implements Health {
     const read = method === "GET" || method === "HEAD";
     const headers = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
     response.writeHead(read ? (good ? 200 : 503) : 405, read ? headers : { ...headers, allow: "GET, HEAD" });
-    response.end(method === "HEAD" ? undefined : read ? (good ? "ok\n" : `${this.#phase}\n`) : "GET only\n");
+    response.end(method === "HEAD" ? undefined : read ? (good ? "ok\n" : `${this.#why}\n`) : "GET only\n");
     return true;
   };
+
+  get #why(): string {
+    return this.#phase === "serving" && !this.#broker ? "the broker cannot be reached" : this.#phase;
+  }
 
   #status(service: string): Status {
     const serving = this.#services.get(service);
     if (service !== "" && serving === undefined) return Status.SERVICE_UNKNOWN;
-    return this.#phase === "serving" && serving !== false ? Status.SERVING : Status.NOT_SERVING;
+    const whole = service !== "" || this.#broker;
+    return this.#phase === "serving" && whole && serving !== false ? Status.SERVING : Status.NOT_SERVING;
   }
 
   async *#watch(service: string, { signal }: HandlerContext): AsyncGenerator<{ status: Status }> {

@@ -1,3 +1,4 @@
+export type { Broker } from "../broker/broker.js";
 export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 export type { MemoryIdempotencyStore, MemoryStoreOptions } from "../idempotency/memory.js";
 export {
@@ -8,10 +9,12 @@ export {
   sqliteIdempotencyStore,
 } from "../idempotency/sqlite.js";
 export * from "../index.js";
+export type { TopicCounters } from "../topics/counters.js";
 export type { AuthRequest } from "./authentication.js";
 export type { EvictionLimit, ServerEvents } from "./events.js";
 export type { Health } from "./health.js";
 export type { LimitOptions } from "./limits.js";
+export { type MemoryBrokerOptions, memoryBroker } from "./memory-broker.js";
 export { memoryIdempotencyStore } from "./memory-store.js";
 export type { Logger, ServerOptions } from "./options.js";
 export {

@@ -53,6 +53,8 @@ export interface LimitOptions {
    * RESOURCE_EXHAUSTED. Default 64 MiB: 256 full windows, though a session may open more calls than that.
    */
   readonly maxHeldBytes?: number;
+  /** Calls of one session that may get topics. Beyond, they fail with RESOURCE_EXHAUSTED. Default 128. */
+  readonly maxTopicsPerSession?: number;
 }
 
 /** {@link LimitOptions}, complete and checked. */
@@ -73,6 +75,7 @@ export const LIMIT_KEYS: readonly (keyof LimitOptions)[] = [
   "callsPerSecond",
   "maxOutboxBytes",
   "maxHeldBytes",
+  "maxTopicsPerSession",
 ];
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -100,5 +103,6 @@ export function resolveLimits(options: LimitOptions): LimitSettings {
     callsPerSecond: count("callsPerSecond", NEVER),
     maxOutboxBytes: count("maxOutboxBytes", 1024 * 1024 * 1024),
     maxHeldBytes: count("maxHeldBytes", 64 * 1024 * 1024),
+    maxTopicsPerSession: count("maxTopicsPerSession", 128),
   };
 }

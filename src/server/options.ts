@@ -1,5 +1,6 @@
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
 import { combineObservers, type Observer } from "../base/observer.js";
+import type { Broker } from "../broker/broker.js";
 import {
   type CompressionOptions,
   type CompressionProfile,
@@ -19,6 +20,7 @@ import {
 } from "../session/settings.js";
 import type { AuthRequest } from "./authentication.js";
 import { LIMIT_KEYS, type LimitOptions, type LimitSettings, resolveLimits } from "./limits.js";
+import { memoryBroker } from "./memory-broker.js";
 import { createSourceCheck } from "./origin.js";
 
 /** Where the server reports what is no call's own matter. `console` is one. */
@@ -75,6 +77,10 @@ export interface ServerOptions extends SessionOptions, LimitOptions {
    * Without it, calls with a key are refused, and methods with `option (hawser.v1.once) = true` cannot be served.
    */
   readonly idempotencyStore?: IdempotencyStore | undefined;
+  /**
+   * Carries topics: `memoryBroker()` (the default) on one node, `natsBroker()` from `hawser/nats` on many. One for each server.
+   */
+  readonly broker?: Broker;
   /** How long a session is kept without a link, in milliseconds. Default 60,000. */
   readonly graceMs?: number;
   /** Sessions without a link that are kept; beyond, the oldest goes first. Default 10,000. */
@@ -106,6 +112,7 @@ export interface ServerSettings extends LimitSettings {
   readonly trustedProxies: number;
   readonly compression: CompressionSettings | undefined;
   readonly idempotencyStore: IdempotencyStore | undefined;
+  readonly broker: Broker;
   readonly graceMs: number;
   readonly maxDetachedSessions: number;
   readonly maxDetachedBytes: number;
@@ -125,6 +132,7 @@ const KEYS = [
   "allowedHosts",
   "trustedProxies",
   "idempotencyStore",
+  "broker",
   "graceMs",
   "maxDetachedSessions",
   "maxDetachedBytes",
@@ -179,6 +187,7 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     trustedProxies: checkInteger("trustedProxies", options.trustedProxies ?? 0, 0),
     compression: resolveCompression(options.compression),
     idempotencyStore: options.idempotencyStore,
+    broker: checkBroker(options.broker) ?? memoryBroker(),
     graceMs: checkDuration("graceMs", options.graceMs ?? 60_000),
     maxDetachedSessions: checkInteger("maxDetachedSessions", options.maxDetachedSessions ?? 10_000, 0),
     maxDetachedBytes: checkInteger("maxDetachedBytes", options.maxDetachedBytes ?? 256 * 1024 * 1024, 0),
@@ -187,4 +196,11 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
       logger.error("hawser: an observer failed:", error),
     ),
   };
+}
+
+function checkBroker(broker: Broker | undefined): Broker | undefined {
+  if (broker !== undefined && typeof (broker as Partial<Broker> | null)?.follow !== "function") {
+    throw new TypeError("broker must be what memoryBroker() or natsBroker() returns");
+  }
+  return broker;
 }

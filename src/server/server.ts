@@ -7,9 +7,13 @@ import {
 import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { checkDuration, checkKeys } from "../base/check.js";
 import { CloseCode } from "../base/close.js";
+import { hex } from "../base/hex.js";
 import { Timers } from "../driver/timers.js";
+import type { PublishedAt, PublishOptions, Topic } from "../rpc/topic.js";
+import type { TopicCounters } from "../topics/counters.js";
 import { Door } from "./door.js";
 import type { ServerEvents } from "./events.js";
 import { type Health, HealthState } from "./health.js";
@@ -75,6 +79,21 @@ export interface Server {
   /** All sessions, with and without a link. */
   readonly sessions: Iterable<ServerSession> & { readonly size: number };
   /**
+   * Publishes a message to all subscribers of a topic, on all nodes. Resolves when the broker has it: with history, it will
+   * not be lost any more.
+   *
+   * @throws RpcError UNAVAILABLE when the broker cannot be reached (`executed` says whether it may have been published),
+   * RESOURCE_EXHAUSTED for a message over `limits.messageBytes` or over what the broker takes, INVALID_ARGUMENT for a message that
+   * cannot be encoded.
+   */
+  publish<Desc extends DescMessage>(
+    topic: Topic<Desc>,
+    message: MessageInitShape<Desc>,
+    options?: PublishOptions,
+  ): Promise<PublishedAt>;
+  /** What this node's topics have done so far. */
+  readonly topics: Readonly<TopicCounters>;
+  /**
    * Turns new connections away (HTTP 503), asks clients to go elsewhere, each at a moment of its own, closes the link of each
    * with 1001 when its calls in flight are done, and in the end does as `close` does. Nothing is lost by it that is done in time.
    */
@@ -107,6 +126,8 @@ class HawserServer implements Server {
   readonly #attached = new Map<HttpServer | HttpsServer, UpgradeListener>();
   #own: HttpServer | undefined;
   #draining = false;
+  /** The broker can be used. */
+  readonly #started: Promise<void>;
   #closing: Promise<void> | undefined;
 
   constructor(options: ServerOptions) {
@@ -115,6 +136,25 @@ class HawserServer implements Server {
     this.sessions = new Sessions(settings, this.#timers);
     this.#door = new Door(this.sessions);
     this.health.know(settings.routes);
+    const { logger, broker } = settings;
+    this.#started = broker.start({
+      node: hex(this.sessions.epoch),
+      onReady: (ready) => this.health.brokerReady(ready),
+      warn: (message, ...details) => logger.warn(message, ...details),
+    });
+    this.#started.catch((error: unknown) => logger.error("hawser: the broker cannot be used:", error));
+  }
+
+  publish<Desc extends DescMessage>(
+    topic: Topic<Desc>,
+    message: MessageInitShape<Desc>,
+    options?: PublishOptions,
+  ): Promise<PublishedAt> {
+    return this.sessions.hub.publish(topic, message, options);
+  }
+
+  get topics(): Readonly<TopicCounters> {
+    return this.sessions.hub.counters;
   }
 
   on<Name extends keyof ServerEvents>(name: Name, listener: (event: ServerEvents[Name]) => void): () => void {
@@ -139,6 +179,10 @@ class HawserServer implements Server {
     });
     this.#own = http;
     this.attach(http, { path });
+    return this.#started.then(() => this.#listen(http, options, path));
+  }
+
+  #listen(http: HttpServer, options: ListenOptions, path: string): Promise<Listening> {
     return new Promise((resolve, reject) => {
       http.once("error", (error: NodeJS.ErrnoException) => {
         this.#own = undefined;
@@ -247,9 +291,11 @@ class HawserServer implements Server {
       own.once("listening", stop);
       own.once("error", () => resolve());
     });
+    this.sessions.hub.close();
     await gone;
     own?.closeAllConnections();
     await stopped;
+    await this.sessions.settings.broker.close();
   }
 
   #detach(server: HttpServer | HttpsServer): void {

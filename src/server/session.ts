@@ -3,12 +3,13 @@ import { CloseCode } from "../base/close.js";
 import { Code } from "../base/code.js";
 import { hex } from "../base/hex.js";
 import { Driver } from "../driver/driver.js";
-import type { Link } from "../driver/link.js";
+import type { BroadcastLink, Link } from "../driver/link.js";
 import type { TimerItem, Timers } from "../driver/timers.js";
 import type { CallsInit, EndRefusal } from "../rpc/call-table.js";
 import type { Calls } from "../rpc/calls.js";
 import type { Identity } from "../rpc/context.js";
 import { Peer, type PeerEvents } from "../rpc/peer.js";
+import type { TopicSink, TopicSinkEvents } from "../rpc/topic.js";
 import type { Transport } from "../rpc/transport.js";
 import type { OutboxBudget } from "../session/host.js";
 import type { PacketEncoder } from "../wire/encode.js";
@@ -72,10 +73,13 @@ export interface SessionOwner {
 }
 
 /** One session on the server: a peer, its driver, and the link it has at the moment. */
-export class LiveSession implements ServerSession, TimerItem, PeerEvents {
+export class LiveSession implements ServerSession, TimerItem, PeerEvents, TopicSink {
   dueAt: number = Number.POSITIVE_INFINITY;
   heapIndex = -1;
   readonly id: string;
+  /** The link, for publications. */
+  link: BroadcastLink | undefined;
+  topicEvents: TopicSinkEvents | undefined;
   readonly #peer: Peer;
   readonly #driver: Driver;
   readonly #owner: SessionOwner;
@@ -108,6 +112,10 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents {
       events: this,
     });
     this.#driver = new Driver(this.#peer, timers, atEndOfTurn);
+  }
+
+  get topics(): TopicSink {
+    return this;
   }
 
   // ---- for the peer --------------------------------------------------------------------------------------------
@@ -188,7 +196,7 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents {
 
   /** Takes a link over; an older one is closed. */
   attach(
-    link: Link,
+    link: BroadcastLink,
     hello: HelloFrame,
     resumed: boolean,
     identity: Identity | undefined,
@@ -205,7 +213,10 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents {
     this.#peer.identity = identity;
     this.#driver.setLink(link);
     this.#peer.accept(hello, resumed, this.#owner.timers.clock());
-    this.#driver.watch();
+    // Nothing may come before Welcome.
+    this.#driver.flush();
+    this.link = link;
+    this.topicEvents?.linkUp();
     this.#planForLink();
   }
 
@@ -222,7 +233,9 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents {
 
   /** The link has room again. */
   drained(link: Link): void {
-    if (this.#driver.link === link) this.#driver.flush();
+    if (this.#driver.link !== link) return;
+    this.#driver.flush();
+    this.topicEvents?.drained();
   }
 
   /** The link is gone. A client that closes with 1000 ends its session. */
@@ -239,9 +252,13 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents {
     this.#peer.session.goAway(frame, timers.clock());
   }
 
-  /** Whether nothing is lost by closing now: the client knows, and its calls are done; or it has no link. */
+  /**
+   * Whether nothing is lost by closing now: the client knows, and its calls are done, but for those that get topics, which go
+   * on elsewhere; or it has no link.
+   */
   get isDone(): boolean {
-    return !this.connected || (this.#peer.session.goAwayHeard && this.callsInFlight === 0);
+    const waiting = this.callsInFlight - (this.topicEvents?.size ?? 0);
+    return !this.connected || (this.#peer.session.goAwayHeard && waiting === 0);
   }
 
   /** Replaces the link: the client is asked to go, and its session goes on over the link that it comes back with. */
@@ -263,6 +280,7 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents {
     if (this.#ended) return;
     this.#ended = true;
     this.#callOff();
+    this.link = undefined;
     this.#driver.dispose();
     this.#owner.timers.delete(this);
     this.#peer.close(message, code);
@@ -394,8 +412,10 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents {
   #detach(code: number, reason: string): void {
     if (this.#ended) return;
     this.#callOff();
+    this.link = undefined;
     this.#driver.setLink(undefined);
     this.#peer.linkDown();
+    this.topicEvents?.linkDown();
     const { timers, settings } = this.#owner;
     timers.atLatest(this, timers.clock() + settings.graceMs);
     // Calls of the server that wait for the client still have deadlines.
@@ -404,6 +424,7 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents {
   }
 }
 
-function atEndOfTurn(task: () => void): void {
+/** Calls a function at the end of this turn of the event loop, before any I/O. */
+export function atEndOfTurn(task: () => void): void {
   process.nextTick(task);
 }

@@ -6,7 +6,7 @@ import { hex, sameBytes } from "../base/hex.js";
 import type { SessionEvent } from "../base/observer.js";
 import { Emitter } from "../driver/emitter.js";
 import { pooled } from "../driver/entropy.js";
-import type { Link } from "../driver/link.js";
+import type { BroadcastLink } from "../driver/link.js";
 import type { Timers } from "../driver/timers.js";
 import { Guard } from "../idempotency/guard.js";
 import { uuidV7 } from "../idempotency/key.js";
@@ -19,13 +19,14 @@ import type { Calls } from "../rpc/calls.js";
 import type { Identity } from "../rpc/context.js";
 import type { Transport } from "../rpc/transport.js";
 import type { OutboxBudget } from "../session/host.js";
+import { Hub } from "../topics/hub.js";
 import { PacketEncoder } from "../wire/encode.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
 import type { UpgradeInfo } from "./authentication.js";
 import { CallRates } from "./call-rates.js";
 import type { EndedBy, EvictionLimit, ServerEvents } from "./events.js";
 import type { ServerSettings } from "./options.js";
-import { LiveSession, type ServerSession, type SessionOwner } from "./session.js";
+import { atEndOfTurn, LiveSession, type ServerSession, type SessionOwner } from "./session.js";
 
 const randomFill = pooled((into) => randomFillSync(into));
 
@@ -54,6 +55,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   readonly random: Random;
   readonly outboxBudget: OutboxBudget;
   readonly rates: CallRates | undefined;
+  readonly hub: Hub;
   /** Sessions by the identity that they belong to. */
   readonly #byIdentity = new Map<string, Set<LiveSession>>();
   readonly #all = new Map<string, LiveSession>();
@@ -89,6 +91,16 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
       guard = new Guard(idempotencyStore, { wallClock, after, onError });
     }
     this.guard = guard;
+    this.hub = new Hub({
+      broker: settings.broker,
+      clock: timers.clock,
+      after,
+      defer: atEndOfTurn,
+      maxTopicsPerSession: settings.maxTopicsPerSession,
+      messageBytes: settings.session.limits.messageBytes,
+      onLimit: (limit, identity) => observer?.limited?.({ limit, identity }),
+      onError: (error, where) => logger.error(`hawser: ${where} failed:`, error),
+    });
     // A client that is lost is gone: nothing but what certainly did not run is attempted again.
     const retrier = new Retrier(NO_RETRIES, { clock: timers.clock, random, after });
     this.createTransport = (calls) =>
@@ -107,6 +119,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
         onHandlerError: (error, method) => logger.error(`hawser: the handler of ${method} failed:`, error),
         guard,
         observer,
+        topics: this.hub,
       }),
     };
   }
@@ -127,7 +140,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   enter(
     hello: HelloFrame,
     identity: Identity | undefined,
-    link: Link,
+    link: BroadcastLink,
     info: UpgradeInfo,
   ): LiveSession | EntryRefusal {
     const known = hello.mode === HelloMode.resume ? this.#find(hello) : undefined;

@@ -1,5 +1,5 @@
 import type { PacketEncoder } from "../wire/encode.js";
-import type { CallFrame, GoAwayFrame, RefreshFrame } from "../wire/frame.js";
+import type { CallFrame, GoAwayFrame, RefreshFrame, TopicFrame } from "../wire/frame.js";
 import type { SessionSettings } from "./settings.js";
 
 /** How a session came to be open. */
@@ -28,6 +28,8 @@ export interface SessionHost {
   onGoAway(frame: GoAwayFrame): void;
   /** The other side asks for new credentials, or brings them. */
   onRefresh(frame: RefreshFrame): void;
+  /** A frame of a topic. Throws `WireError` when it breaks a rule. */
+  onTopic(frame: TopicFrame): void;
   /** The link must be closed with this code. */
   onCut(code: number, reason: string): void;
   /** There is something to transmit: at once when `full`, else at the end of this turn of the event loop. */

@@ -11,6 +11,7 @@ import {
   type HelloFrame,
   HelloMode,
   type Packet,
+  type PositionFrame,
   type WelcomeFrame,
   type WireLimits,
 } from "../wire/frame.js";
@@ -49,6 +50,7 @@ export class Session {
   readonly #budget: OutboxBudget;
   /** What the other side may say without end, since it waits for nothing and costs it nothing. */
   #controls: TokenBucket | undefined;
+  #positions: TokenBucket | undefined;
   readonly #inbox: Inbox;
   readonly #liveness: Liveness;
 
@@ -201,10 +203,7 @@ export class Session {
     const packet = decodePacket(bytes);
     this.#liveness.heard(now);
     if (packet.seq === 0 && packet.frames.length > 0) {
-      this.#controls ??= new TokenBucket(CONTROLS_PER_SECOND, CONTROLS_AT_ONCE);
-      if (this.#controls.take(packet.frames.length, now) > 0) {
-        throw new WireError(`more than ${CONTROLS_PER_SECOND} control frames per second`, CloseCode.tooMany);
-      }
+      this.#limitControls(packet.frames, now);
       for (const frame of packet.frames) this.#receiveControl(frame, now);
       if (this.#state === "open") this.#acknowledged(packet.ack);
       return;
@@ -321,6 +320,11 @@ export class Session {
     if (this.#state === "open") this.#sendControl({ kind: "refresh", credentials, withinMs });
   }
 
+  /** Says where a subscriber is. Lost with the link, as all is that topics say. */
+  position(frame: PositionFrame): void {
+    if (this.#state === "open") this.#sendControl(frame);
+  }
+
   /** Whether the other side has answered since {@link Session.goAway}, or has no link to do so. */
   get goAwayHeard(): boolean {
     return this.#state !== "open" || !this.#liveness.isUnanswered;
@@ -403,8 +407,32 @@ export class Session {
 
   // ---- the rest -----------------------------------------------------------------------------------------------
 
+  /** Publications are what the other side is asked for; all else costs something, and is asked for by nobody. */
+  #limitControls(frames: readonly Frame[], now: number): void {
+    let controls = 0;
+    let positions = 0;
+    for (const { kind } of frames) {
+      if (kind === "position" || kind === "attached") positions++;
+      else if (kind !== "publication") controls++;
+    }
+    if (controls > 0) {
+      this.#controls ??= new TokenBucket(CONTROLS_PER_SECOND, CONTROLS_AT_ONCE);
+      if (this.#controls.take(controls, now) > 0) throw tooManyFrames(CONTROLS_PER_SECOND, "control");
+    }
+    if (positions > 0) {
+      this.#positions ??= new TokenBucket(POSITIONS_PER_SECOND, POSITIONS_AT_ONCE);
+      if (this.#positions.take(positions, now) > 0) throw tooManyFrames(POSITIONS_PER_SECOND, "position");
+    }
+  }
+
   #receiveControl(frame: Frame, now: number): void {
     switch (frame.kind) {
+      case "publication":
+      case "attached":
+      case "position":
+        this.#step("topic");
+        this.#host.onTopic(frame);
+        return;
       case "welcome":
         this.#step("welcome");
         this.#welcomed(frame);
@@ -575,12 +603,19 @@ const NO_BUDGET: OutboxBudget = { used: 0, limit: Number.POSITIVE_INFINITY };
 /** Honest sides send one per ping interval or go-away. */
 const CONTROLS_PER_SECOND = 100;
 const CONTROLS_AT_ONCE = 1_000;
+/** One for each topic when a link comes back, and one for each half of a window that was consumed. */
+const POSITIONS_PER_SECOND = 10_000;
+const POSITIONS_AT_ONCE = 10_000;
 /** What a frame costs in the queue beside its payload, about. */
 const FRAME_OVERHEAD = 16;
 /** An outbox that has grown to so many times its bound is not being acknowledged. */
 const MAX_OUTBOX_FACTOR = 2;
 /** A packet that is not flushed early holds this many frames at most. */
 const MAX_BATCH_FRAMES = 256;
+
+function tooManyFrames(perSecond: number, kind: string): WireError {
+  return new WireError(`more than ${perSecond} ${kind} frames per second`, CloseCode.tooMany);
+}
 
 /** Whether a control frame goes out though the link is full. A pong says that this side lives; so do the bytes before it. */
 function isUrgent(frame: ControlFrame): boolean {

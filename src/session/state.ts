@@ -34,6 +34,8 @@ export type SessionInput =
   | "goAway"
   /** A Refresh arrived: asked for, or brought, new credentials. */
   | "refresh"
+  /** A Publication, Attached or Position arrived. */
+  | "topic"
   /** A Hello arrived on a link that has had one. */
   | "hello"
   /** The link is gone. */
@@ -51,6 +53,7 @@ export type SessionEffect =
   | "measure"
   | "announceGoAway"
   | "passRefresh"
+  | "passTopic"
   | "detach"
   | "finish"
   | "nothing";
@@ -80,6 +83,7 @@ export const SESSION_TABLE: Readonly<
     pong: ["measure", "open"],
     goAway: ["announceGoAway", "open"],
     refresh: ["passRefresh", "open"],
+    topic: ["passTopic", "open"],
     linkDown: ["detach", "detached"],
     end: ["finish", "ended"],
   },
@@ -102,6 +106,7 @@ export const SESSION_INPUTS: readonly SessionInput[] = [
   "pong",
   "goAway",
   "refresh",
+  "topic",
   "hello",
   "linkDown",
   "end",

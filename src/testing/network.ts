@@ -1,6 +1,6 @@
 import type { Random } from "../base/clock.js";
 import { CloseCode } from "../base/close.js";
-import type { Link, LinkEvents } from "../driver/link.js";
+import type { BroadcastLink, Link, LinkEvents } from "../driver/link.js";
 import type { EncodedPacket } from "../wire/encode.js";
 import type { VirtualClock } from "./clock.js";
 
@@ -41,7 +41,7 @@ export interface Network {
   /** Changes how links behave from now on; what is left out stays as it is. */
   set(options: NetworkOptions): void;
   /** Makes a link: two ends that hear each other. Used by the pair. */
-  link(client: LinkEvents, server: (open: (events: LinkEvents) => Link) => void): Link;
+  link(client: LinkEvents, server: (open: (events: LinkEvents) => BroadcastLink) => void): Link;
 }
 
 /** Makes a {@link Network} on a virtual clock. */
@@ -149,13 +149,15 @@ class Wire {
   }
 
   /** The end that sends in this direction. */
-  end(direction: Direction): Link {
+  end(direction: Direction): BroadcastLink {
     const way = this.#ways[direction];
     return {
       get bufferedBytes() {
         return way.buffered;
       },
       send: (packet) => this.#send(direction, packet),
+      broadcast: ({ bytes }, plain) =>
+        this.#send(direction, { head: bytes, body: undefined, bytes: bytes.length, plain }),
       cork() {
         // Nothing is written in pieces here.
       },

@@ -17,6 +17,7 @@ import {
   decodeWelcome,
 } from "./decode-control.js";
 import { beginEntries, FRAME, PACKET } from "./decode-entries.js";
+import { decodeAttached, decodePosition, decodePublication } from "./decode-topics.js";
 import { tooBig, WIRE_CLOSE, WireError } from "./error.js";
 import type { Frame, Packet, UnknownFrame } from "./frame.js";
 import { MAX_FRAMES_PER_PACKET } from "./limits.js";
@@ -82,7 +83,7 @@ function decodeFrame(bytes: Uint8Array, start: number, end: number): Frame {
       tag = readTag(bytes, pos - 1, end);
       pos = cursor;
     }
-    if ((tag & 7) !== 2 || tag > 0x5a || tag < 0x0a) {
+    if ((tag & 7) !== 2 || tag > 0x72 || tag < 0x0a) {
       pos = skipField(bytes, pos, end, tag, FRAME);
       continue;
     }
@@ -119,8 +120,17 @@ function decodeFrame(bytes: Uint8Array, start: number, end: number): Frame {
       case 10:
         frame = decodeGoAway(bytes, pos, kindEnd, frame.kind === "goAway" ? frame : undefined);
         break;
-      default:
+      case 11:
         frame = decodeRefresh(bytes, pos, kindEnd, frame.kind === "refresh" ? frame : undefined);
+        break;
+      case 12:
+        frame = decodePublication(bytes, pos, kindEnd, frame.kind === "publication" ? frame : undefined);
+        break;
+      case 13:
+        frame = decodeAttached(bytes, pos, kindEnd, frame.kind === "attached" ? frame : undefined);
+        break;
+      default:
+        frame = decodePosition(bytes, pos, kindEnd, frame.kind === "position" ? frame : undefined);
     }
     pos = kindEnd;
   }

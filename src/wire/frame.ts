@@ -149,6 +149,44 @@ export interface RefreshFrame {
   readonly withinMs: number;
 }
 
+/** A message of a topic, or a piece of one. */
+export interface PublicationFrame {
+  readonly kind: "publication";
+  readonly topic: number;
+  readonly offset: number;
+  /** Distance to the offset of the one before it; 0: that does not have to be known. */
+  readonly step: number;
+  readonly size: number;
+  readonly payload: Uint8Array;
+}
+
+/** `Attached.gap`. Other numbers are kept as received. */
+export const Gap = { none: 0, noHistory: 1, historyTooShort: 2, newEpoch: 3, brokerLoss: 4 } as const;
+
+/** A call gets its messages from a topic. */
+export interface AttachedFrame {
+  readonly kind: "attached";
+  readonly call: number;
+  readonly topic: number;
+  readonly epoch: string;
+  readonly offset: number;
+  /** Id of the {@link PositionFrame} that this answers; 0: none. */
+  readonly answers: number;
+  readonly gap: number;
+  readonly asks: boolean;
+  readonly stale: boolean;
+}
+
+/** How far a subscriber has got, and what it has room for. */
+export interface PositionFrame {
+  readonly kind: "position";
+  readonly call: number;
+  readonly epoch: string;
+  readonly offset: number;
+  readonly id: number;
+  readonly room: number;
+}
+
 /** A frame whose kind this version does not know; only decoding makes it. */
 export interface UnknownFrame {
   readonly kind: "unknown";
@@ -157,8 +195,18 @@ export interface UnknownFrame {
 /** Sequenced frames: acknowledged and resent. */
 export type CallFrame = OpenFrame | DataFrame | EndFrame | CancelFrame | CreditFrame;
 
+/** Frames of topics. */
+export type TopicFrame = PublicationFrame | AttachedFrame | PositionFrame;
+
 /** Unsequenced frames: they live and die with the link. */
-export type ControlFrame = PingFrame | PongFrame | HelloFrame | WelcomeFrame | GoAwayFrame | RefreshFrame;
+export type ControlFrame =
+  | PingFrame
+  | PongFrame
+  | HelloFrame
+  | WelcomeFrame
+  | GoAwayFrame
+  | RefreshFrame
+  | TopicFrame;
 
 /** Any frame. */
 export type Frame = CallFrame | ControlFrame | UnknownFrame;

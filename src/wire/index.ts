@@ -4,6 +4,7 @@ export { decodePacket, textMessage } from "./decode.js";
 export { type EncodedPacket, encodePacket, PACKET_HEAD_BYTES, PacketEncoder } from "./encode.js";
 export { WireError } from "./error.js";
 export {
+  type AttachedFrame,
   type CallFrame,
   type CancelFrame,
   type ControlFrame,
@@ -12,6 +13,7 @@ export {
   type Detail,
   type EndFrame,
   type Frame,
+  Gap,
   type GoAwayFrame,
   type Header,
   type HelloFrame,
@@ -20,7 +22,10 @@ export {
   type Packet,
   type PingFrame,
   type PongFrame,
+  type PositionFrame,
+  type PublicationFrame,
   type RefreshFrame,
+  type TopicFrame,
   type UnknownFrame,
   type WelcomeFrame,
   type WireLimits,

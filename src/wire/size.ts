@@ -7,6 +7,7 @@ import type {
   Header,
   HelloFrame,
   OpenFrame,
+  PublicationFrame,
   WelcomeFrame,
   WireLimits,
 } from "./frame.js";
@@ -63,9 +64,40 @@ export function bodyBytes(frame: Frame): number {
       );
     case "refresh":
       return stringBytes(frame.credentials) + number32Bytes(frame.withinMs);
+    case "publication":
+      return publicationBytes(frame);
+    case "attached":
+      return (
+        numberBytes(frame.call) +
+        numberBytes(frame.topic) +
+        stringBytes(frame.epoch) +
+        numberBytes(frame.offset) +
+        number32Bytes(frame.answers) +
+        number32Bytes(frame.gap) +
+        (frame.asks ? 2 : 0) +
+        (frame.stale ? 2 : 0)
+      );
+    case "position":
+      return (
+        numberBytes(frame.call) +
+        stringBytes(frame.epoch) +
+        numberBytes(frame.offset) +
+        number32Bytes(frame.id) +
+        numberBytes(frame.room)
+      );
     case "unknown":
       throw new TypeError("a frame of unknown kind cannot be encoded");
   }
+}
+
+function publicationBytes(frame: PublicationFrame): number {
+  return (
+    numberBytes(frame.topic) +
+    numberBytes(frame.offset) +
+    numberBytes(frame.step) +
+    numberBytes(frame.size) +
+    bytesBytes(frame.payload)
+  );
 }
 
 function openBytes(frame: OpenFrame): number {

@@ -1,6 +1,6 @@
 /** Writing frames forwards into bytes that are known to be enough. Every function returns the position after it. */
 
-import type { Detail, Frame, Header, HelloFrame, WelcomeFrame, WireLimits } from "./frame.js";
+import type { AttachedFrame, Detail, Frame, Header, HelloFrame, WelcomeFrame, WireLimits } from "./frame.js";
 import { bytesBytes, limitsBytes, spanBytes } from "./size.js";
 import { takeTextBytes, writeText } from "./text.js";
 import { uintBytes, writeUint } from "./varint.js";
@@ -99,9 +99,39 @@ export function writeFrame(
       pos = writeUint(into, pos + 1, body);
       pos = writeMeasured(into, pos, 0x0a, frame.credentials);
       return writeNumber(into, pos, 0x10, frame.withinMs);
+    case "publication":
+      into[pos] = 0x62;
+      pos = writeUint(into, pos + 1, body);
+      pos = writeNumber(into, pos, 0x08, frame.topic);
+      pos = writeNumber(into, pos, 0x10, frame.offset);
+      pos = writeNumber(into, pos, 0x18, frame.step);
+      pos = writeNumber(into, pos, 0x20, frame.size);
+      return writeBytes(into, pos, 0x2a, frame.payload);
+    case "attached":
+      into[pos] = 0x6a;
+      return writeAttached(into, writeUint(into, pos + 1, body), frame);
+    case "position":
+      into[pos] = 0x72;
+      pos = writeUint(into, pos + 1, body);
+      pos = writeNumber(into, pos, 0x08, frame.call);
+      pos = writeMeasured(into, pos, 0x12, frame.epoch);
+      pos = writeNumber(into, pos, 0x18, frame.offset);
+      pos = writeNumber(into, pos, 0x20, frame.id);
+      return writeNumber(into, pos, 0x28, frame.room);
     case "unknown":
       throw new TypeError("a frame of unknown kind cannot be encoded");
   }
+}
+
+function writeAttached(into: Uint8Array, at: number, frame: AttachedFrame): number {
+  let pos = writeNumber(into, at, 0x08, frame.call);
+  pos = writeNumber(into, pos, 0x10, frame.topic);
+  pos = writeMeasured(into, pos, 0x1a, frame.epoch);
+  pos = writeNumber(into, pos, 0x20, frame.offset);
+  pos = writeNumber(into, pos, 0x28, frame.answers);
+  pos = writeNumber(into, pos, 0x30, frame.gap);
+  if (frame.asks) pos = writeTrue(into, pos, 0x38);
+  return frame.stale ? writeTrue(into, pos, 0x40) : pos;
 }
 
 function writeHello(into: Uint8Array, at: number, frame: HelloFrame): number {

@@ -586,6 +586,7 @@ describe("an End inside a message", () => {
       peerLimits: DEFAULT_LIMITS,
       send: () => undefined,
       wake: () => undefined,
+      position: () => undefined,
     };
     const answerer = { answer: () => expect.fail("nobody calls") };
     const calls = new Calls({ ...settings, role: "client", answerer }, session, quietHost);
@@ -661,6 +662,7 @@ describe("an answer that waits for a link", () => {
         peerLimits: DEFAULT_LIMITS,
         send: () => expect.fail("nothing can be sent"),
         wake: () => undefined,
+        position: () => undefined,
       },
       quietHost,
     );

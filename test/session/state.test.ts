@@ -62,6 +62,7 @@ class Bench {
       onLost: () => this.events.push("lost"),
       onGoAway: ({ code }) => this.events.push(`goAway ${code}`),
       onRefresh: ({ withinMs }) => this.events.push(`refresh ${withinMs}`),
+      onTopic: ({ kind }) => this.events.push(kind),
       onCut: (code) => this.events.push(`cut ${code}`),
       onWake: () => undefined,
     };
@@ -107,6 +108,8 @@ const INPUTS: Record<SessionInput, (session: Session) => void> = {
   goAway: (session) =>
     session.receive(bytes([{ kind: "goAway", code: 1001, reason: "", reconnect: true, afterMs: 0 }]), 0),
   refresh: (session) => session.receive(bytes([{ kind: "refresh", credentials: "", withinMs: 5 }]), 0),
+  topic: (session) =>
+    session.receive(bytes([{ kind: "position", call: 1, epoch: "", offset: 0, id: 1, room: 9 }]), 0),
   hello: (session) => session.receive(bytes([HELLO]), 0),
   linkDown: (session) => session.linkDown(),
   end: (session) => session.end(),

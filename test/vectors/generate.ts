@@ -6,6 +6,7 @@ import { type JsonValue, toJson } from "@bufbuild/protobuf";
 import { PacketSchema } from "../../gen/hawser/v1/wire_pb.js";
 import { encodePacket } from "../../src/wire/encode.js";
 import type {
+  AttachedFrame,
   DataFrame,
   EndFrame,
   Frame,
@@ -52,6 +53,11 @@ const zeroLimits: WireLimits = { packetBytes: 0, messageBytes: 0, creditBytes: 0
 const serverLimits: WireLimits = { ...clientLimits, messageBytes: 1_048_576, calls: 100 };
 
 const callKinds: ReadonlySet<Frame["kind"]> = new Set(["open", "data", "end", "cancel", "credit"]);
+
+function attached(fields: Partial<AttachedFrame>): AttachedFrame {
+  const nothing = { call: 0, topic: 0, epoch: "", offset: 0, answers: 0, gap: 0, asks: false, stale: false };
+  return { kind: "attached", ...nothing, ...fields };
+}
 
 /** `SayRequest { string sentence = 1 }`, and every other message here. */
 function sentence(text: string): Uint8Array {
@@ -317,6 +323,36 @@ export function vectorFiles(): Readonly<Record<string, VectorFile>> {
         single(
           "Refresh: the client gives them.",
           { kind: "refresh", credentials: "c2VjcmV0", withinMs: 0 },
+          0,
+        ),
+        single(
+          "Publication: number 7 of a topic, right behind number 6.",
+          { kind: "publication", topic: 3, offset: 7, step: 1, size: 0, payload: sentence("Hi") },
+          0,
+        ),
+        single(
+          "Publication: the first piece of a long message.",
+          { kind: "publication", topic: 3, offset: 8, step: 1, size: 100_000, payload: sentence("…") },
+          0,
+        ),
+        single(
+          "Attached: call 5 gets what comes behind number 6.",
+          attached({ call: 5, topic: 3, epoch: "Zk3", offset: 6 }),
+          0,
+        ),
+        single(
+          "Attached: history was too short for what the client asked for by Position 2; nothing comes from other nodes.",
+          attached({ call: 5, topic: 3, epoch: "Zk3", offset: 40, answers: 2, gap: 2, stale: true }),
+          0,
+        ),
+        single(
+          "Position: where call 5 has got, and room for a whole window.",
+          { kind: "position", call: 5, epoch: "Zk3", offset: 6, id: 2, room: 262_144 },
+          0,
+        ),
+        single(
+          "Position: more room.",
+          { kind: "position", call: 5, epoch: "Zk3", offset: 90, id: 0, room: 131_072 },
           0,
         ),
       ],

@@ -136,6 +136,33 @@ const kinds: readonly fc.Arbitrary<Frame>[] = [
     afterMs: uint32,
   }),
   fc.record({ kind: fc.constant("refresh" as const), credentials: text, withinMs: uint32 }),
+  fc.record({
+    kind: fc.constant("publication" as const),
+    topic: uint64,
+    offset: uint64,
+    step: uint64,
+    size: uint64,
+    payload: bytes,
+  }),
+  fc.record({
+    kind: fc.constant("attached" as const),
+    call: uint64,
+    topic: uint64,
+    epoch: name,
+    offset: uint64,
+    answers: uint32,
+    gap: fc.nat({ max: 9 }),
+    asks: fc.boolean(),
+    stale: fc.boolean(),
+  }),
+  fc.record({
+    kind: fc.constant("position" as const),
+    call: uint64,
+    epoch: name,
+    offset: uint64,
+    id: uint32,
+    room: uint64,
+  }),
 ];
 
 /** Any frame that can be encoded. */

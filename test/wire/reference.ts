@@ -96,6 +96,27 @@ function frameToPb(frame: Frame): PbFrameInit {
       const { kind, ...value } = frame;
       return { kind: { case: kind, value } };
     }
+    case "publication": {
+      const { kind, topic, offset, step, size, payload } = frame;
+      const value = {
+        topic: BigInt(topic),
+        offset: BigInt(offset),
+        step: BigInt(step),
+        size: BigInt(size),
+        payload,
+      };
+      return { kind: { case: kind, value } };
+    }
+    case "attached": {
+      const { kind, call, topic, offset, ...rest } = frame;
+      const value = { ...rest, call: BigInt(call), topic: BigInt(topic), offset: BigInt(offset) };
+      return { kind: { case: kind, value } };
+    }
+    case "position": {
+      const { kind, call, offset, room, ...rest } = frame;
+      const value = { ...rest, call: BigInt(call), offset: BigInt(offset), room: BigInt(room) };
+      return { kind: { case: kind, value } };
+    }
     case "unknown":
       return {};
   }
@@ -198,6 +219,35 @@ function frameFromPb(frame: PbFrame): Frame {
     case "refresh": {
       const { credentials, withinMs } = kind.value;
       return { kind: "refresh", credentials, withinMs };
+    }
+    case "publication": {
+      const { topic, offset, step, size, payload } = kind.value;
+      return {
+        kind: "publication",
+        topic: Number(topic),
+        offset: Number(offset),
+        step: Number(step),
+        size: Number(size),
+        payload,
+      };
+    }
+    case "attached": {
+      const { call, topic, epoch, offset, answers, gap, asks, stale } = kind.value;
+      return {
+        kind: "attached",
+        call: Number(call),
+        topic: Number(topic),
+        epoch,
+        offset: Number(offset),
+        answers,
+        gap,
+        asks,
+        stale,
+      };
+    }
+    case "position": {
+      const { call, epoch, offset, id, room } = kind.value;
+      return { kind: "position", call: Number(call), epoch, offset: Number(offset), id, room: Number(room) };
     }
     case undefined:
       return { kind: "unknown" };

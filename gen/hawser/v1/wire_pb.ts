@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hawser/v1/wire.proto.
  */
 export const file_hawser_v1_wire: GenFile = /*@__PURE__*/
-  fileDesc("ChRoYXdzZXIvdjEvd2lyZS5wcm90bxIJaGF3c2VyLnYxIkQKBlBhY2tldBILCgNzZXEYASABKAQSCwoDYWNrGAIgASgEEiAKBmZyYW1lcxgDIAMoCzIQLmhhd3Nlci52MS5GcmFtZSKTAwoFRnJhbWUSHwoEZGF0YRgBIAEoCzIPLmhhd3Nlci52MS5EYXRhSAASHwoEb3BlbhgCIAEoCzIPLmhhd3Nlci52MS5PcGVuSAASHQoDZW5kGAMgASgLMg4uaGF3c2VyLnYxLkVuZEgAEiMKBmNhbmNlbBgEIAEoCzIRLmhhd3Nlci52MS5DYW5jZWxIABIjCgZjcmVkaXQYBSABKAsyES5oYXdzZXIudjEuQ3JlZGl0SAASHwoEcGluZxgGIAEoCzIPLmhhd3Nlci52MS5QaW5nSAASHwoEcG9uZxgHIAEoCzIPLmhhd3Nlci52MS5Qb25nSAASIQoFaGVsbG8YCCABKAsyEC5oYXdzZXIudjEuSGVsbG9IABIlCgd3ZWxjb21lGAkgASgLMhIuaGF3c2VyLnYxLldlbGNvbWVIABIkCgdnb19hd2F5GAogASgLMhEuaGF3c2VyLnYxLkdvQXdheUgAEiUKB3JlZnJlc2gYCyABKAsyEi5oYXdzZXIudjEuUmVmcmVzaEgAQgYKBGtpbmQiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiJQoGRGV0YWlsEgwKBHR5cGUYASABKAkSDQoFdmFsdWUYAiABKAwi1gEKBE9wZW4SDAoEY2FsbBgBIAEoBBIOCgZtZXRob2QYAiABKA0SDAoEbmFtZRgDIAEoCRIiCgdoZWFkZXJzGAQgAygLMhEuaGF3c2VyLnYxLkhlYWRlchISCgp0aW1lb3V0X21zGAUgASgEEgsKA2VuZBgGIAEoCBIMCgRzaXplGAcgASgEEhQKB3BheWxvYWQYCCABKAxIAIgBARIUCgxyZXN1bWVfdG9rZW4YCSABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJQgoKCF9wYXlsb2FkIosBCgREYXRhEgwKBGNhbGwYASABKAQSCwoDZW5kGAIgASgIEgwKBHNpemUYAyABKAQSIgoHaGVhZGVycxgEIAMoCzIRLmhhd3Nlci52MS5IZWFkZXISFAoHcGF5bG9hZBgFIAEoDEgAiAEBEhQKDHJlc3VtZV90b2tlbhgGIAEoCUIKCghfcGF5bG9hZCLmAQoDRW5kEgwKBGNhbGwYASABKAQSDAoEY29kZRgCIAEoDRIPCgdtZXNzYWdlGAMgASgJEiIKB2RldGFpbHMYBCADKAsyES5oYXdzZXIudjEuRGV0YWlsEiIKB2hlYWRlcnMYBSADKAsyES5oYXdzZXIudjEuSGVhZGVyEiMKCHRyYWlsZXJzGAYgAygLMhEuaGF3c2VyLnYxLkhlYWRlchIPCgdyZWZ1c2VkGAcgASgIEhQKB3BheWxvYWQYCCABKAxIAIgBARISCgp1bmZpbmlzaGVkGAkgASgIQgoKCF9wYXlsb2FkIjUKBkNhbmNlbBIMCgRjYWxsGAEgASgEEgwKBGNvZGUYAiABKA0SDwoHbWVzc2FnZRgDIAEoCSIlCgZDcmVkaXQSDAoEY2FsbBgBIAEoBBINCgVieXRlcxgCIAEoBCISCgRQaW5nEgoKAmlkGAEgASgEIhIKBFBvbmcSCgoCaWQYASABKAQicAoGTGltaXRzEhQKDHBhY2tldF9ieXRlcxgBIAEoDRIVCg1tZXNzYWdlX2J5dGVzGAIgASgNEhQKDGNyZWRpdF9ieXRlcxgDIAEoDRIUCgxoZWFkZXJfYnl0ZXMYBCABKA0SDQoFY2FsbHMYBSABKA0igwIKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SIwoEbW9kZRgCIAEoDjIVLmhhd3Nlci52MS5IZWxsby5Nb2RlEg8KB3Nlc3Npb24YAyABKAwSDQoFZXBvY2gYBCABKAwSEAoIcmVjZWl2ZWQYBSABKAQSEwoLY3JlZGVudGlhbHMYBiABKAkSIQoGbGltaXRzGAcgASgLMhEuaGF3c2VyLnYxLkxpbWl0cxINCgVhZ2VudBgIIAEoCRIMCgRsaW5rGAkgASgNIj0KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfQkVHSU4QARIPCgtNT0RFX1JFU1VNRRACIrQBCgdXZWxjb21lEg8KB3Nlc3Npb24YASABKAwSDQoFZXBvY2gYAiABKAwSDwoHcmVzdW1lZBgDIAEoCBIQCghyZWNlaXZlZBgEIAEoBBIhCgZsaW1pdHMYBSABKAsyES5oYXdzZXIudjEuTGltaXRzEhgKEHBpbmdfaW50ZXJ2YWxfbXMYBiABKA0SFwoPcGluZ190aW1lb3V0X21zGAcgASgNEhAKCGdyYWNlX21zGAggASgNIksKBkdvQXdheRIMCgRjb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIRCglyZWNvbm5lY3QYAyABKAgSEAoIYWZ0ZXJfbXMYBCABKA0iMQoHUmVmcmVzaBITCgtjcmVkZW50aWFscxgBIAEoCRIRCgl3aXRoaW5fbXMYAiABKA1iBnByb3RvMw");
+  fileDesc("ChRoYXdzZXIvdjEvd2lyZS5wcm90bxIJaGF3c2VyLnYxIkQKBlBhY2tldBILCgNzZXEYASABKAQSCwoDYWNrGAIgASgEEiAKBmZyYW1lcxgDIAMoCzIQLmhhd3Nlci52MS5GcmFtZSKUBAoFRnJhbWUSHwoEZGF0YRgBIAEoCzIPLmhhd3Nlci52MS5EYXRhSAASHwoEb3BlbhgCIAEoCzIPLmhhd3Nlci52MS5PcGVuSAASHQoDZW5kGAMgASgLMg4uaGF3c2VyLnYxLkVuZEgAEiMKBmNhbmNlbBgEIAEoCzIRLmhhd3Nlci52MS5DYW5jZWxIABIjCgZjcmVkaXQYBSABKAsyES5oYXdzZXIudjEuQ3JlZGl0SAASHwoEcGluZxgGIAEoCzIPLmhhd3Nlci52MS5QaW5nSAASHwoEcG9uZxgHIAEoCzIPLmhhd3Nlci52MS5Qb25nSAASIQoFaGVsbG8YCCABKAsyEC5oYXdzZXIudjEuSGVsbG9IABIlCgd3ZWxjb21lGAkgASgLMhIuaGF3c2VyLnYxLldlbGNvbWVIABIkCgdnb19hd2F5GAogASgLMhEuaGF3c2VyLnYxLkdvQXdheUgAEiUKB3JlZnJlc2gYCyABKAsyEi5oYXdzZXIudjEuUmVmcmVzaEgAEi0KC3B1YmxpY2F0aW9uGAwgASgLMhYuaGF3c2VyLnYxLlB1YmxpY2F0aW9uSAASJwoIYXR0YWNoZWQYDSABKAsyEy5oYXdzZXIudjEuQXR0YWNoZWRIABInCghwb3NpdGlvbhgOIAEoCzITLmhhd3Nlci52MS5Qb3NpdGlvbkgAQgYKBGtpbmQiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiJQoGRGV0YWlsEgwKBHR5cGUYASABKAkSDQoFdmFsdWUYAiABKAwi1gEKBE9wZW4SDAoEY2FsbBgBIAEoBBIOCgZtZXRob2QYAiABKA0SDAoEbmFtZRgDIAEoCRIiCgdoZWFkZXJzGAQgAygLMhEuaGF3c2VyLnYxLkhlYWRlchISCgp0aW1lb3V0X21zGAUgASgEEgsKA2VuZBgGIAEoCBIMCgRzaXplGAcgASgEEhQKB3BheWxvYWQYCCABKAxIAIgBARIUCgxyZXN1bWVfdG9rZW4YCSABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJQgoKCF9wYXlsb2FkIosBCgREYXRhEgwKBGNhbGwYASABKAQSCwoDZW5kGAIgASgIEgwKBHNpemUYAyABKAQSIgoHaGVhZGVycxgEIAMoCzIRLmhhd3Nlci52MS5IZWFkZXISFAoHcGF5bG9hZBgFIAEoDEgAiAEBEhQKDHJlc3VtZV90b2tlbhgGIAEoCUIKCghfcGF5bG9hZCLmAQoDRW5kEgwKBGNhbGwYASABKAQSDAoEY29kZRgCIAEoDRIPCgdtZXNzYWdlGAMgASgJEiIKB2RldGFpbHMYBCADKAsyES5oYXdzZXIudjEuRGV0YWlsEiIKB2hlYWRlcnMYBSADKAsyES5oYXdzZXIudjEuSGVhZGVyEiMKCHRyYWlsZXJzGAYgAygLMhEuaGF3c2VyLnYxLkhlYWRlchIPCgdyZWZ1c2VkGAcgASgIEhQKB3BheWxvYWQYCCABKAxIAIgBARISCgp1bmZpbmlzaGVkGAkgASgIQgoKCF9wYXlsb2FkIjUKBkNhbmNlbBIMCgRjYWxsGAEgASgEEgwKBGNvZGUYAiABKA0SDwoHbWVzc2FnZRgDIAEoCSIlCgZDcmVkaXQSDAoEY2FsbBgBIAEoBBINCgVieXRlcxgCIAEoBCISCgRQaW5nEgoKAmlkGAEgASgEIhIKBFBvbmcSCgoCaWQYASABKAQicAoGTGltaXRzEhQKDHBhY2tldF9ieXRlcxgBIAEoDRIVCg1tZXNzYWdlX2J5dGVzGAIgASgNEhQKDGNyZWRpdF9ieXRlcxgDIAEoDRIUCgxoZWFkZXJfYnl0ZXMYBCABKA0SDQoFY2FsbHMYBSABKA0igwIKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SIwoEbW9kZRgCIAEoDjIVLmhhd3Nlci52MS5IZWxsby5Nb2RlEg8KB3Nlc3Npb24YAyABKAwSDQoFZXBvY2gYBCABKAwSEAoIcmVjZWl2ZWQYBSABKAQSEwoLY3JlZGVudGlhbHMYBiABKAkSIQoGbGltaXRzGAcgASgLMhEuaGF3c2VyLnYxLkxpbWl0cxINCgVhZ2VudBgIIAEoCRIMCgRsaW5rGAkgASgNIj0KBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg4KCk1PREVfQkVHSU4QARIPCgtNT0RFX1JFU1VNRRACIrQBCgdXZWxjb21lEg8KB3Nlc3Npb24YASABKAwSDQoFZXBvY2gYAiABKAwSDwoHcmVzdW1lZBgDIAEoCBIQCghyZWNlaXZlZBgEIAEoBBIhCgZsaW1pdHMYBSABKAsyES5oYXdzZXIudjEuTGltaXRzEhgKEHBpbmdfaW50ZXJ2YWxfbXMYBiABKA0SFwoPcGluZ190aW1lb3V0X21zGAcgASgNEhAKCGdyYWNlX21zGAggASgNIksKBkdvQXdheRIMCgRjb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIRCglyZWNvbm5lY3QYAyABKAgSEAoIYWZ0ZXJfbXMYBCABKA0iMQoHUmVmcmVzaBITCgtjcmVkZW50aWFscxgBIAEoCRIRCgl3aXRoaW5fbXMYAiABKA0iWQoLUHVibGljYXRpb24SDQoFdG9waWMYASABKAQSDgoGb2Zmc2V0GAIgASgEEgwKBHN0ZXAYAyABKAQSDAoEc2l6ZRgEIAEoBBIPCgdwYXlsb2FkGAUgASgMIo0CCghBdHRhY2hlZBIMCgRjYWxsGAEgASgEEg0KBXRvcGljGAIgASgEEg0KBWVwb2NoGAMgASgJEg4KBm9mZnNldBgEIAEoBBIPCgdhbnN3ZXJzGAUgASgNEiQKA2dhcBgGIAEoDjIXLmhhd3Nlci52MS5BdHRhY2hlZC5HYXASDAoEYXNrcxgHIAEoCBINCgVzdGFsZRgIIAEoCCJxCgNHYXASEwoPR0FQX1VOU1BFQ0lGSUVEEAASEgoOR0FQX05PX0hJU1RPUlkQARIZChVHQVBfSElTVE9SWV9UT09fU0hPUlQQAhIRCg1HQVBfTkVXX0VQT0NIEAMSEwoPR0FQX0JST0tFUl9MT1NTEAQiUQoIUG9zaXRpb24SDAoEY2FsbBgBIAEoBBINCgVlcG9jaBgCIAEoCRIOCgZvZmZzZXQYAyABKAQSCgoCaWQYBCABKA0SDAoEcm9vbRgFIAEoBGIGcHJvdG8z");
 
 /**
  * One binary WebSocket message.
@@ -55,7 +55,7 @@ export const PacketSchema: GenMessage<Packet> = /*@__PURE__*/
 export type Frame = Message<"hawser.v1.Frame"> & {
   /**
    * Frames 1 to 5 are call frames: sequenced, acknowledged, resent. The others are control frames: they live and
-   * die with the link. Number 12 belongs to Publication of a later revision.
+   * die with the link.
    *
    * @generated from oneof hawser.v1.Frame.kind
    */
@@ -125,6 +125,24 @@ export type Frame = Message<"hawser.v1.Frame"> & {
      */
     value: Refresh;
     case: "refresh";
+  } | {
+    /**
+     * @generated from field: hawser.v1.Publication publication = 12;
+     */
+    value: Publication;
+    case: "publication";
+  } | {
+    /**
+     * @generated from field: hawser.v1.Attached attached = 13;
+     */
+    value: Attached;
+    case: "attached";
+  } | {
+    /**
+     * @generated from field: hawser.v1.Position position = 14;
+     */
+    value: Position;
+    case: "position";
   } | { case: undefined; value?: undefined };
 };
 
@@ -753,4 +771,208 @@ export type Refresh = Message<"hawser.v1.Refresh"> & {
  */
 export const RefreshSchema: GenMessage<Refresh> = /*@__PURE__*/
   messageDesc(file_hawser_v1_wire, 15);
+
+/**
+ * A message of a topic, or a piece of one: the same bytes for every subscriber of a node.
+ *
+ * @generated from message hawser.v1.Publication
+ */
+export type Publication = Message<"hawser.v1.Publication"> & {
+  /**
+   * The number that Attached gave.
+   *
+   * @generated from field: uint64 topic = 1;
+   */
+  topic: bigint;
+
+  /**
+   * Its place in the topic: increasing, above 0.
+   *
+   * @generated from field: uint64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * Distance to the offset of the publication before it; 0: what came before does not have to be known.
+   *
+   * @generated from field: uint64 step = 3;
+   */
+  step: bigint;
+
+  /**
+   * Length of the whole message, on its first piece, when it is longer than this payload.
+   *
+   * @generated from field: uint64 size = 4;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: bytes payload = 5;
+   */
+  payload: Uint8Array;
+};
+
+/**
+ * Describes the message hawser.v1.Publication.
+ * Use `create(PublicationSchema)` to create a new message.
+ */
+export const PublicationSchema: GenMessage<Publication> = /*@__PURE__*/
+  messageDesc(file_hawser_v1_wire, 16);
+
+/**
+ * From the side that answers a server-streaming call: its messages come from a topic, as Publications on this link.
+ *
+ * @generated from message hawser.v1.Attached
+ */
+export type Attached = Message<"hawser.v1.Attached"> & {
+  /**
+   * @generated from field: uint64 call = 1;
+   */
+  call: bigint;
+
+  /**
+   * What Publications for this call are numbered with, on this link.
+   *
+   * @generated from field: uint64 topic = 2;
+   */
+  topic: bigint;
+
+  /**
+   * Names the numbering of offsets.
+   *
+   * @generated from field: string epoch = 3;
+   */
+  epoch: string;
+
+  /**
+   * Publications behind this offset follow.
+   *
+   * @generated from field: uint64 offset = 4;
+   */
+  offset: bigint;
+
+  /**
+   * The Position that this answers; 0: none.
+   *
+   * @generated from field: uint32 answers = 5;
+   */
+  answers: number;
+
+  /**
+   * @generated from field: hawser.v1.Attached.Gap gap = 6;
+   */
+  gap: Attached_Gap;
+
+  /**
+   * The sender does not know what the other side has got: it sends nothing more until a Position has come.
+   *
+   * @generated from field: bool asks = 7;
+   */
+  asks: boolean;
+
+  /**
+   * Nothing comes from other nodes at the moment.
+   *
+   * @generated from field: bool stale = 8;
+   */
+  stale: boolean;
+};
+
+/**
+ * Describes the message hawser.v1.Attached.
+ * Use `create(AttachedSchema)` to create a new message.
+ */
+export const AttachedSchema: GenMessage<Attached> = /*@__PURE__*/
+  messageDesc(file_hawser_v1_wire, 17);
+
+/**
+ * Why publications before this were missed, or may have been.
+ *
+ * @generated from enum hawser.v1.Attached.Gap
+ */
+export enum Attached_Gap {
+  /**
+   * @generated from enum value: GAP_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The topic keeps no history.
+   *
+   * @generated from enum value: GAP_NO_HISTORY = 1;
+   */
+  NO_HISTORY = 1,
+
+  /**
+   * History is shorter than what was missed.
+   *
+   * @generated from enum value: GAP_HISTORY_TOO_SHORT = 2;
+   */
+  HISTORY_TOO_SHORT = 2,
+
+  /**
+   * The numbering has begun anew.
+   *
+   * @generated from enum value: GAP_NEW_EPOCH = 3;
+   */
+  NEW_EPOCH = 3,
+
+  /**
+   * They were lost on the way between nodes.
+   *
+   * @generated from enum value: GAP_BROKER_LOSS = 4;
+   */
+  BROKER_LOSS = 4,
+}
+
+/**
+ * Describes the enum hawser.v1.Attached.Gap.
+ */
+export const Attached_GapSchema: GenEnum<Attached_Gap> = /*@__PURE__*/
+  enumDesc(file_hawser_v1_wire, 17, 0);
+
+/**
+ * From the side that opened the call: how far it has got in the topic, and what it has room for.
+ *
+ * @generated from message hawser.v1.Position
+ */
+export type Position = Message<"hawser.v1.Position"> & {
+  /**
+   * @generated from field: uint64 call = 1;
+   */
+  call: bigint;
+
+  /**
+   * With an id: the last publication that it has got.
+   *
+   * @generated from field: string epoch = 2;
+   */
+  epoch: string;
+
+  /**
+   * @generated from field: uint64 offset = 3;
+   */
+  offset: bigint;
+
+  /**
+   * To be named in Attached, behind which Publications follow; 0: only more room is announced.
+   *
+   * @generated from field: uint32 id = 4;
+   */
+  id: number;
+
+  /**
+   * With an id: bytes that may be sent. Without: bytes more.
+   *
+   * @generated from field: uint64 room = 5;
+   */
+  room: bigint;
+};
+
+/**
+ * Describes the message hawser.v1.Position.
+ * Use `create(PositionSchema)` to create a new message.
+ */
+export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
+  messageDesc(file_hawser_v1_wire, 18);
 
