@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
+import type { CountingSocket } from "./counting-socket.js";
 
 /** What a contender's server process gives to its client process. */
 export interface BenchServer {
@@ -19,6 +20,8 @@ export interface BenchClient {
   echo(calls: number, depth: number, times: Float64Array | undefined): Promise<void>;
   /** Has the server push `count` messages, and waits for all of them. */
   push(count: number): Promise<void>;
+  /** Has the server publish so many messages of so many bytes, some in each turn; the number of each is in its last four. */
+  publish(messages: number, perTurn: number, bytes: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,6 +30,8 @@ export interface Contender {
   serve(): Promise<BenchServer>;
   /** `bodies`: what the messages carry, in turns; all have one length. */
   connect(port: number, bodies: readonly Uint8Array[]): Promise<BenchClient>;
+  /** A connection that gets what is published, and does nothing with it but look for its end. */
+  subscribe(port: number): Promise<CountingSocket>;
 }
 
 /** What the bodies of messages are made of. */
@@ -66,6 +71,23 @@ const NAMES = [
   "Barbara Liskov",
   "Tony Hoare",
 ];
+
+/** Publishes messages that end with their numbers, some in each turn of the event loop. */
+export async function publishAll(
+  publish: (message: Buffer) => void,
+  messages: number,
+  perTurn: number,
+  bytes: number,
+): Promise<void> {
+  for (let number = 1; number <= messages; ) {
+    for (let i = 0; i < perTurn && number <= messages; i++, number++) {
+      const message = Buffer.alloc(bytes, 7);
+      message.writeUInt32BE(number, bytes - 4);
+      publish(message);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
 
 /** Counts the bytes of the sockets that an HTTP server accepts. */
 export function countTraffic(http: Server): () => number {

@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { BenchService, type EchoResponse } from "../../gen/hawser/bench/v1/bench_pb.js";
+import { BenchService, type EchoResponse, WatchResponseSchema } from "../../gen/hawser/bench/v1/bench_pb.js";
 import { type CompressionProfile, connect, createClient } from "../client/index.js";
-import { createServer, memoryIdempotencyStore } from "../server/index.js";
-import { type Contender, countTraffic, echoInLoops, NAME } from "./contender.js";
+import { createServer, defineTopic, memoryIdempotencyStore } from "../server/index.js";
+import { encodePacket } from "../wire/encode.js";
+import { HelloMode } from "../wire/frame.js";
+import { type Contender, countTraffic, echoInLoops, NAME, publishAll } from "./contender.js";
+import { CountingSocket } from "./counting-socket.js";
 
 /** How a contender differs from what users get by default. */
 export interface Variant {
@@ -16,6 +19,53 @@ export interface Variant {
   readonly authenticated?: boolean;
   readonly compression?: CompressionProfile;
 }
+
+const Watched = defineTopic({
+  name: "bench",
+  schema: WatchResponseSchema,
+  history: { size: 100_000, ttlMs: 600_000 },
+});
+
+const LIMITS = { packetBytes: 0, messageBytes: 0, creditBytes: 2 ** 32 - 1, headerBytes: 0, calls: 0 };
+
+/** What a client says that subscribes: it does no more, so it needs no client. */
+const HELLO = encodePacket({
+  seq: 0,
+  ack: 0,
+  frames: [
+    {
+      kind: "hello",
+      version: 1,
+      mode: HelloMode.begin,
+      session: new Uint8Array(0),
+      epoch: new Uint8Array(0),
+      received: 0,
+      credentials: "",
+      limits: LIMITS,
+      agent: "bench",
+      link: 1,
+    },
+  ],
+});
+const WATCH = encodePacket({
+  seq: 1,
+  ack: 0,
+  frames: [
+    {
+      kind: "open",
+      call: 1,
+      method: 1,
+      name: "hawser.bench.v1.BenchService/Watch",
+      headers: undefined,
+      timeoutMs: 0,
+      end: true,
+      size: 0,
+      resumeToken: "",
+      idempotencyKey: "",
+      payload: new Uint8Array(0),
+    },
+  ],
+});
 
 const OFF = Number.POSITIVE_INFINITY;
 
@@ -52,6 +102,14 @@ export function hawser({ keys, unlimited, authenticated, compression = "off" }: 
             echo: (request) => ({ id: request.id, name: request.name, body: request.body }),
             async *push({ count, id, name, body }) {
               for (let i = 0; i < count; i++) yield { id, name, body };
+            },
+            watch: () => Watched(),
+            async publish({ count, perTurn, bytes }, context) {
+              const published: Promise<unknown>[] = [];
+              const publish = (body: Uint8Array) => published.push(context.publish(Watched(), { body }));
+              await publishAll(publish, count, perTurn, bytes);
+              await Promise.all(published);
+              return {};
             },
           }),
       });
@@ -93,8 +151,12 @@ export function hawser({ keys, unlimited, authenticated, compression = "off" }: 
           }
           if (received !== count) throw new Error(`${received} messages instead of ${count}`);
         },
+        async publish(messages, perTurn, bytes) {
+          await client.publish({ count: messages, perTurn, bytes });
+        },
         close: () => connection.close(),
       };
     },
+    subscribe: (port) => CountingSocket.open(port, "/rpc", "hawser.v1", [HELLO, WATCH]),
   };
 }

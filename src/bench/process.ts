@@ -1,11 +1,20 @@
 // One end of a contender in a process of its own; `run.ts` starts two of these and talks to them.
 import { type BenchClient, type BodyKind, type Contender, makeBodies } from "./contender.js";
 import { CONTENDERS } from "./contenders.js";
+import type { CountingSocket } from "./counting-socket.js";
 
 /** What a client process is asked to do. */
 export type Task =
   | { readonly kind: "echo"; readonly calls: number; readonly depth: number }
   | { readonly kind: "push"; readonly messages: number }
+  /** Publishes so many messages to all subscribers of {@link Contender.subscribe}, some in each turn of the server's event loop. */
+  | {
+      readonly kind: "fanOut";
+      readonly connections: number;
+      readonly messages: number;
+      readonly perTurn: number;
+      readonly bytes: number;
+    }
   /** Opens so many connections more, which stay; each makes so many calls. */
   | { readonly kind: "hold"; readonly connections: number; readonly calls: number };
 
@@ -47,6 +56,18 @@ async function connect(contender: Contender): Promise<void> {
   const bodies = makeBodies(Number(bodyBytes), bodyKind as BodyKind);
   const client = await contender.connect(Number(port), bodies);
   const held: BenchClient[] = [];
+  const subscribers: CountingSocket[] = [];
+  const fanOut = async ({ connections, messages, perTurn, bytes }: Task & { readonly kind: "fanOut" }) => {
+    for (let i = subscribers.length; i < connections; i += 50) {
+      const some = Array.from({ length: Math.min(50, connections - i) }, () =>
+        contender.subscribe(Number(port)),
+      );
+      subscribers.push(...(await Promise.all(some)));
+    }
+    const done = Promise.all(subscribers.map((subscriber) => subscriber.wait(messages)));
+    await client.publish(messages, perTurn, bytes);
+    await done;
+  };
   const hold = async (connections: number, calls: number) => {
     // Some at a time, as the backlog of the listening socket has room for.
     for (let i = 0; i < connections; i += 50) {
@@ -66,7 +87,9 @@ async function connect(contender: Contender): Promise<void> {
         ? client.echo(task.calls, task.depth, times)
         : task.kind === "push"
           ? client.push(task.messages)
-          : hold(task.connections, task.calls);
+          : task.kind === "fanOut"
+            ? fanOut(task)
+            : hold(task.connections, task.calls);
     work.then(
       () => {
         const ms = performance.now() - start;
@@ -80,9 +103,9 @@ async function connect(contender: Contender): Promise<void> {
       },
     );
   });
-  process.on(
-    "disconnect",
-    () => void Promise.all([client, ...held].map((one) => one.close())).then(() => process.exit(0)),
-  );
+  process.on("disconnect", () => {
+    for (const subscriber of subscribers) subscriber.destroy();
+    void Promise.all([client, ...held].map((one) => one.close())).then(() => process.exit(0));
+  });
   process.send?.({ ready: true });
 }

@@ -2,7 +2,8 @@ import { createServer } from "node:http";
 import { create, toBinary } from "@bufbuild/protobuf";
 import WebSocket, { type RawData, WebSocketServer } from "ws";
 import { EchoRequestSchema } from "../../gen/hawser/bench/v1/bench_pb.js";
-import { type Contender, countTraffic, NAME } from "./contender.js";
+import { type Contender, countTraffic, NAME, publishAll } from "./contender.js";
+import { CountingSocket } from "./counting-socket.js";
 
 /** The server pauses pushing while this much waits in the socket, as any server must. */
 const PUSH_MARK_BYTES = 1024 * 1024;
@@ -21,7 +22,7 @@ export function rawWs(deflate: boolean): Contender {
       server.on("connection", (socket) => {
         socket.on("message", (data: RawData, isBinary: boolean) => {
           if (isBinary) socket.send(data as Buffer);
-          else void pushAll(socket, JSON.parse(String(data)));
+          else void command(server, socket, JSON.parse(String(data)));
         });
       });
       await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
@@ -36,6 +37,7 @@ export function rawWs(deflate: boolean): Contender {
           }),
       };
     },
+    subscribe: (port) => CountingSocket.open(port, "/", "", []),
     async connect(port, bodies) {
       const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: deflate });
       await new Promise((resolve, reject) => {
@@ -74,6 +76,11 @@ export function rawWs(deflate: boolean): Contender {
             };
             socket.send(JSON.stringify({ count, bytes: messages[0]?.length }));
           }),
+        publish: (messages, perTurn, bytes) =>
+          new Promise<void>((resolve) => {
+            onMessage = resolve;
+            socket.send(JSON.stringify({ messages, perTurn, bytes }));
+          }),
         close: () =>
           new Promise((resolve) => {
             socket.once("close", () => resolve());
@@ -83,6 +90,26 @@ export function rawWs(deflate: boolean): Contender {
     },
   };
 }
+
+type Command =
+  | { readonly count: number; readonly bytes: number }
+  | { readonly messages: number; readonly perTurn: number; readonly bytes: number };
+
+async function command(server: WebSocketServer, socket: WebSocket, given: Command): Promise<void> {
+  if ("count" in given) return pushAll(socket, given);
+  const others = [...server.clients].filter((client) => client !== socket);
+  const { messages, perTurn, bytes } = given;
+  // The bytes that Hawser sends for such a message: what its envelope adds is sent here too.
+  const publish = (message: Buffer) => {
+    const whole = Buffer.concat([Buffer.alloc(ENVELOPE_BYTES), message]);
+    for (const client of others) client.send(whole);
+  };
+  await publishAll(publish, messages, perTurn, bytes);
+  socket.send("done");
+}
+
+/** What a Publication with an offset of two bytes adds to a message, its one field among it. */
+const ENVELOPE_BYTES = 17;
 
 async function pushAll(socket: WebSocket, { count, bytes }: { count: number; bytes: number }): Promise<void> {
   const message = Buffer.alloc(bytes, 7);

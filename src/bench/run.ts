@@ -56,7 +56,13 @@ export async function measure(
       const outcome = await work(client, task);
       const after = await cpu(server);
       const count =
-        task.kind === "echo" ? task.calls : task.kind === "push" ? task.messages : task.connections;
+        task.kind === "echo"
+          ? task.calls
+          : task.kind === "push"
+            ? task.messages
+            : task.kind === "fanOut"
+              ? task.messages * task.connections
+              : task.connections;
       if (task.kind === "hold") {
         // What was under way settles: handshakes of the last connections, and what the collector has put off.
         await new Promise((resolve) => setTimeout(resolve, 500));

@@ -17,7 +17,7 @@ export interface Scenario {
   readonly warmUp: Task;
   readonly task: Task;
   /** What the headline number is. */
-  readonly unit: "calls/s" | "messages/s" | "p50 µs" | "B/connection";
+  readonly unit: "calls/s" | "messages/s" | "deliveries/s" | "p50 µs" | "B/connection";
   /** Who is measured; the others are compared with the first. */
   readonly contenders: readonly string[];
   /** What we want of Hawser relative to the first contender, for the reader of the table; nothing fails by it. */
@@ -28,6 +28,13 @@ export interface Scenario {
 export function scenarios(scale: number): readonly Scenario[] {
   const echo = (calls: number, depth: number): Task => ({ kind: "echo", calls, depth });
   const hold = (connections: number, calls: number): Task => ({ kind: "hold", connections, calls });
+  const fanOut = (messages: number, perTurn: number): Task => ({
+    kind: "fanOut",
+    connections: 1_000,
+    messages,
+    perTurn,
+    bytes: 100,
+  });
   const push = (messages: number): Task => ({ kind: "push", messages });
   return [
     {
@@ -74,6 +81,24 @@ export function scenarios(scale: number): readonly Scenario[] {
       unit: "messages/s",
       contenders: PEERS,
       aim: "messages/s ≥ 2.0",
+    },
+    {
+      name: "fan-out to 1,000 connections, 100 B",
+      bodyBytes: 32,
+      warmUp: fanOut(1_000, 1),
+      task: fanOut(scale * 5_000, 1),
+      unit: "deliveries/s",
+      contenders: PEERS,
+      aim: "deliveries/s ≥ 1.0, server CPU ≤ 1.0",
+    },
+    {
+      name: "fan-out to 1,000 connections, 50 in each turn, 100 B",
+      bodyBytes: 32,
+      warmUp: fanOut(1_000, 50),
+      task: fanOut(scale * 20_000, 50),
+      unit: "deliveries/s",
+      contenders: PEERS,
+      aim: "deliveries/s ≥ 3.0",
     },
     {
       name: "sequence numbers, acknowledgements and outbox, 64 in flight, 32 B",

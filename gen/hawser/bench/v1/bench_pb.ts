@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hawser/bench/v1/bench.proto.
  */
 export const file_hawser_bench_v1_bench: GenFile = /*@__PURE__*/
-  fileDesc("ChtoYXdzZXIvYmVuY2gvdjEvYmVuY2gucHJvdG8SD2hhd3Nlci5iZW5jaC52MSI1CgtFY2hvUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRuYW1lGAIgASgJEgwKBGJvZHkYAyABKAwiNgoMRWNob1Jlc3BvbnNlEgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDCJECgtQdXNoUmVxdWVzdBINCgVjb3VudBgBIAEoDRIKCgJpZBgCIAEoBBIMCgRuYW1lGAMgASgJEgwKBGJvZHkYBCABKAwiNgoMUHVzaFJlc3BvbnNlEgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDDKaAQoMQmVuY2hTZXJ2aWNlEkMKBEVjaG8SHC5oYXdzZXIuYmVuY2gudjEuRWNob1JlcXVlc3QaHS5oYXdzZXIuYmVuY2gudjEuRWNob1Jlc3BvbnNlEkUKBFB1c2gSHC5oYXdzZXIuYmVuY2gudjEuUHVzaFJlcXVlc3QaHS5oYXdzZXIuYmVuY2gudjEuUHVzaFJlc3BvbnNlMAFiBnByb3RvMw");
+  fileDesc("ChtoYXdzZXIvYmVuY2gvdjEvYmVuY2gucHJvdG8SD2hhd3Nlci5iZW5jaC52MSI1CgtFY2hvUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRuYW1lGAIgASgJEgwKBGJvZHkYAyABKAwiNgoMRWNob1Jlc3BvbnNlEgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDCJECgtQdXNoUmVxdWVzdBINCgVjb3VudBgBIAEoDRIKCgJpZBgCIAEoBBIMCgRuYW1lGAMgASgJEgwKBGJvZHkYBCABKAwiNgoMUHVzaFJlc3BvbnNlEgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDCIOCgxXYXRjaFJlcXVlc3QiHQoNV2F0Y2hSZXNwb25zZRIMCgRib2R5GAEgASgMIkAKDlB1Ymxpc2hSZXF1ZXN0Eg0KBWNvdW50GAEgASgNEhAKCHBlcl90dXJuGAIgASgNEg0KBWJ5dGVzGAMgASgNIhEKD1B1Ymxpc2hSZXNwb25zZTKyAgoMQmVuY2hTZXJ2aWNlEkMKBEVjaG8SHC5oYXdzZXIuYmVuY2gudjEuRWNob1JlcXVlc3QaHS5oYXdzZXIuYmVuY2gudjEuRWNob1Jlc3BvbnNlEkUKBFB1c2gSHC5oYXdzZXIuYmVuY2gudjEuUHVzaFJlcXVlc3QaHS5oYXdzZXIuYmVuY2gudjEuUHVzaFJlc3BvbnNlMAESSAoFV2F0Y2gSHS5oYXdzZXIuYmVuY2gudjEuV2F0Y2hSZXF1ZXN0Gh4uaGF3c2VyLmJlbmNoLnYxLldhdGNoUmVzcG9uc2UwARJMCgdQdWJsaXNoEh8uaGF3c2VyLmJlbmNoLnYxLlB1Ymxpc2hSZXF1ZXN0GiAuaGF3c2VyLmJlbmNoLnYxLlB1Ymxpc2hSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message hawser.bench.v1.EchoRequest
@@ -128,6 +128,78 @@ export const PushResponseSchema: GenMessage<PushResponse> = /*@__PURE__*/
   messageDesc(file_hawser_bench_v1_bench, 3);
 
 /**
+ * @generated from message hawser.bench.v1.WatchRequest
+ */
+export type WatchRequest = Message<"hawser.bench.v1.WatchRequest"> & {
+};
+
+/**
+ * Describes the message hawser.bench.v1.WatchRequest.
+ * Use `create(WatchRequestSchema)` to create a new message.
+ */
+export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
+  messageDesc(file_hawser_bench_v1_bench, 4);
+
+/**
+ * @generated from message hawser.bench.v1.WatchResponse
+ */
+export type WatchResponse = Message<"hawser.bench.v1.WatchResponse"> & {
+  /**
+   * @generated from field: bytes body = 1;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message hawser.bench.v1.WatchResponse.
+ * Use `create(WatchResponseSchema)` to create a new message.
+ */
+export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
+  messageDesc(file_hawser_bench_v1_bench, 5);
+
+/**
+ * @generated from message hawser.bench.v1.PublishRequest
+ */
+export type PublishRequest = Message<"hawser.bench.v1.PublishRequest"> & {
+  /**
+   * @generated from field: uint32 count = 1;
+   */
+  count: number;
+
+  /**
+   * How many at a time, without anything in between.
+   *
+   * @generated from field: uint32 per_turn = 2;
+   */
+  perTurn: number;
+
+  /**
+   * @generated from field: uint32 bytes = 3;
+   */
+  bytes: number;
+};
+
+/**
+ * Describes the message hawser.bench.v1.PublishRequest.
+ * Use `create(PublishRequestSchema)` to create a new message.
+ */
+export const PublishRequestSchema: GenMessage<PublishRequest> = /*@__PURE__*/
+  messageDesc(file_hawser_bench_v1_bench, 6);
+
+/**
+ * @generated from message hawser.bench.v1.PublishResponse
+ */
+export type PublishResponse = Message<"hawser.bench.v1.PublishResponse"> & {
+};
+
+/**
+ * Describes the message hawser.bench.v1.PublishResponse.
+ * Use `create(PublishResponseSchema)` to create a new message.
+ */
+export const PublishResponseSchema: GenMessage<PublishResponse> = /*@__PURE__*/
+  messageDesc(file_hawser_bench_v1_bench, 7);
+
+/**
  * @generated from service hawser.bench.v1.BenchService
  */
 export const BenchService: GenService<{
@@ -150,6 +222,26 @@ export const BenchService: GenService<{
     methodKind: "server_streaming";
     input: typeof PushRequestSchema;
     output: typeof PushResponseSchema;
+  },
+  /**
+   * Gives all that is published.
+   *
+   * @generated from rpc hawser.bench.v1.BenchService.Watch
+   */
+  watch: {
+    methodKind: "server_streaming";
+    input: typeof WatchRequestSchema;
+    output: typeof WatchResponseSchema;
+  },
+  /**
+   * Publishes so many messages to all that watch. The last four bytes of each are its number.
+   *
+   * @generated from rpc hawser.bench.v1.BenchService.Publish
+   */
+  publish: {
+    methodKind: "unary";
+    input: typeof PublishRequestSchema;
+    output: typeof PublishResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hawser_bench_v1_bench, 0);
