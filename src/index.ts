@@ -49,4 +49,9 @@ export type {
   UnaryRequest,
   UnaryResponse,
 } from "./rpc/transport.js";
-export { defineTopic, type TopicDefinitionOptions } from "./topics/define.js";
+export {
+  defineTopic,
+  type PresenceOptions,
+  presenceOf,
+  type TopicDefinitionOptions,
+} from "./topics/define.js";

@@ -31,7 +31,7 @@ const layers: Readonly<Record<string, Layer>> = {
   retry: { below: callsBelow, pure: true },
   idempotency: { below: callsBelow, pure: true },
   broker: { below: ["base"], pure: true },
-  topics: { below: [...callsBelow, "broker"], pure: true },
+  topics: { below: [...callsBelow, "broker", "gen"], pure: true },
   driver: { below: pureBelow, pure: false },
   compression: { below: ["base", "wire", "driver"], pure: false },
   index: { below: pureBelow, pure: true },

@@ -1,3 +1,4 @@
+export type { PresenceMember } from "../../gen/hawser/v1/presence_pb.js";
 export type { Broker } from "../broker/broker.js";
 export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 export type { MemoryIdempotencyStore, MemoryStoreOptions } from "../idempotency/memory.js";

@@ -8,12 +8,14 @@ import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import type { PresenceMember } from "../../gen/hawser/v1/presence_pb.js";
 import { checkDuration, checkKeys } from "../base/check.js";
 import { CloseCode } from "../base/close.js";
 import { hex } from "../base/hex.js";
 import { Timers } from "../driver/timers.js";
 import type { PublishedAt, PublishOptions, Topic } from "../rpc/topic.js";
 import type { TopicCounters } from "../topics/counters.js";
+import { checkPresence } from "../topics/define.js";
 import { Door } from "./door.js";
 import type { ServerEvents } from "./events.js";
 import { type Health, HealthState } from "./health.js";
@@ -91,6 +93,13 @@ export interface Server {
     message: MessageInitShape<Desc>,
     options?: PublishOptions,
   ): Promise<PublishedAt>;
+  /**
+   * Who is subscribed to a topic that is defined with `presence`, on all nodes. Members of a node that has died are gone within
+   * some seconds.
+   *
+   * @throws TypeError for a topic without presence.
+   */
+  presence(topic: Topic): Promise<readonly PresenceMember[]>;
   /** What this node's topics have done so far. */
   readonly topics: Readonly<TopicCounters>;
   /**
@@ -151,6 +160,11 @@ class HawserServer implements Server {
     options?: PublishOptions,
   ): Promise<PublishedAt> {
     return this.sessions.hub.publish(topic, message, options);
+  }
+
+  presence(topic: Topic): Promise<readonly PresenceMember[]> {
+    checkPresence(topic);
+    return this.sessions.hub.presence.list(topic.name);
   }
 
   get topics(): Readonly<TopicCounters> {

@@ -94,6 +94,8 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     this.hub = new Hub({
       broker: settings.broker,
       clock: timers.clock,
+      wallClock,
+      epoch: hex(this.epoch),
       after,
       defer: atEndOfTurn,
       maxTopicsPerSession: settings.maxTopicsPerSession,

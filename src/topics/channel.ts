@@ -82,6 +82,11 @@ export class Channel implements FeedEvents, SubscriberChannel {
     this.number = number;
   }
 
+  /** Its feed makes good by itself what a subscriber has missed. */
+  get tellsPresence(): boolean {
+    return this.definition.presenceOf !== undefined;
+  }
+
   get epoch(): string {
     return this.#position.epoch;
   }
@@ -96,7 +101,7 @@ export class Channel implements FeedEvents, SubscriberChannel {
 
   /** @throws RpcError FAILED_PRECONDITION when the topic is another one by the same name. */
   check(definition: TopicDefinition): void {
-    if (definition === this.definition) return;
+    if (definition === this.definition || definition.presenceOf !== undefined) return;
     const text = `there are two topics with the name "${this.topic.name}"; define each once`;
     throw new RpcError(text, Code.FailedPrecondition, { executed: "no" });
   }
@@ -168,6 +173,7 @@ export class Channel implements FeedEvents, SubscriberChannel {
     this.#position = position;
     this.#chunks.clear();
     const { conflates, history } = this.spec;
+    if (this.tellsPresence) return;
     if (conflates) this.#recent = new Latest({ ...RECENT, ...CONFLATED, ...history }, position.offset);
     else if (history === undefined) this.#recent = new History(RECENT, position.offset);
   }
@@ -321,6 +327,7 @@ export class Channel implements FeedEvents, SubscriberChannel {
   offsetBefore(count: number): number | Promise<number> {
     this.flush();
     if (count === 0) return this.head;
+    if (this.tellsPresence) return 0;
     if (this.spec.history === undefined) return this.#recent?.offsetBefore(count) ?? this.head;
     return this.#feed?.offsetBefore(count) ?? this.head;
   }

@@ -1,6 +1,8 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { PresenceEventSchema } from "../../gen/hawser/v1/presence_pb.js";
 import { checkDuration, checkFunction, checkInteger, checkKeys } from "../base/check.js";
 import type { HistoryLimits, TopicSpec } from "../broker/broker.js";
+import type { SessionInfo } from "../rpc/context.js";
 import { TOPIC, type Topic } from "../rpc/topic.js";
 
 /** What a topic is; see {@link defineTopic}. */
@@ -26,9 +28,15 @@ export interface TopicDefinitionOptions<Args extends unknown[], Desc extends Des
   readonly maxSubscribers?: number;
   /**
    * Whether it is known who is subscribed: `Server.presence(topic)` and `presenceOf(topic)`. It costs a message between nodes
-   * for each that comes or goes. Default `false`.
+   * for each that comes or goes. `info` says what others get to know of a session beside its identity. Default `false`.
    */
-  readonly presence?: boolean;
+  readonly presence?: boolean | PresenceOptions;
+}
+
+/** What is known of those that are subscribed to a topic. */
+export interface PresenceOptions {
+  /** Asked once, when a session comes. Default: nothing. */
+  readonly info?: (session: SessionInfo) => Readonly<Record<string, string>>;
 }
 
 /** What all topics of one definition have in common. */
@@ -38,7 +46,10 @@ export interface TopicDefinition {
   readonly conflates: boolean;
   readonly key: ((message: MessageShape<DescMessage>) => string) | undefined;
   readonly maxSubscribers: number;
-  readonly presence: boolean;
+  /** `undefined`: it is not known who is subscribed. */
+  readonly presence: ((session: SessionInfo) => Readonly<Record<string, string>>) | undefined;
+  /** It tells who is subscribed to the topic of this name. */
+  readonly presenceOf?: string;
 }
 
 /** Where a topic keeps its definition. */
@@ -102,7 +113,10 @@ function resolve(options: TopicDefinitionOptions<unknown[], DescMessage>): Topic
   }
   checkFunction("key", key);
   if (key !== undefined && slow !== "latest") throw new TypeError('key is for topics with slow: "latest"');
-  if (typeof presence !== "boolean") throw new TypeError("presence must be true or false");
+  if (typeof presence !== "boolean") {
+    checkKeys("defineTopic() presence", presence, ["info"]);
+    checkFunction("presence.info", presence.info);
+  }
   if (history !== undefined) checkKeys("defineTopic() history", history, ["size", "ttlMs"]);
   return {
     schema,
@@ -119,14 +133,51 @@ function resolve(options: TopicDefinitionOptions<unknown[], DescMessage>): Topic
       options.maxSubscribers === undefined
         ? Number.POSITIVE_INFINITY
         : checkInteger("maxSubscribers", options.maxSubscribers, 1),
-    presence,
+    presence: presence === false ? undefined : ((presence === true ? undefined : presence.info) ?? noInfo),
   };
 }
+
+function noInfo(): Readonly<Record<string, string>> {
+  return {};
+}
+
+/**
+ * Who is subscribed to a topic, as a topic: a method that answers with `stream hawser.v1.PresenceEvent` may return it. The first
+ * event holds everybody, each later one who has come or gone. Subscribing to it is no presence.
+ *
+ * @throws TypeError for a topic that is not defined with `presence`.
+ */
+export function presenceOf(topic: Topic): Topic<typeof PresenceEventSchema> {
+  checkPresence(topic);
+  const definition: TopicDefinition = {
+    schema: PresenceEventSchema,
+    history: undefined,
+    // What one has missed, everybody's state makes good.
+    conflates: true,
+    key: undefined,
+    maxSubscribers: Number.POSITIVE_INFINITY,
+    presence: undefined,
+    presenceOf: topic.name,
+  };
+  const name = `${PRESENCE_PREFIX}${topic.name}`;
+  return { name, schema: PresenceEventSchema, [TOPIC]: true, [DEFINITION]: definition } as Topic<
+    typeof PresenceEventSchema
+  >;
+}
+
+/** @throws TypeError for a topic that is not defined with `presence`. */
+export function checkPresence(topic: Topic): void {
+  if (definitionOf(topic).presence !== undefined) return;
+  throw new TypeError(`it is not known who is subscribed to "${topic.name}"; define it with presence: true`);
+}
+
+/** No name that a user gives begins like this. */
+const PRESENCE_PREFIX = "\u0000presence:";
 
 const KEYS = ["name", "schema", "history", "slow", "key", "maxSubscribers", "presence"] as const;
 
 function checkName(name: unknown): string {
-  if (typeof name !== "string" || name === "") {
+  if (typeof name !== "string" || name === "" || name.startsWith(PRESENCE_PREFIX)) {
     throw new TypeError(`the name of a topic must be a text that is not empty, not ${JSON.stringify(name)}`);
   }
   // Three bytes for each UTF-16 unit at most.

@@ -1,5 +1,4 @@
 import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Clock } from "../base/clock.js";
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
 import type { Broker } from "../broker/broker.js";
@@ -16,15 +15,13 @@ import {
 import { Channel, type ChannelOwner } from "./channel.js";
 import { newCounters, type TopicCounters } from "./counters.js";
 import { definitionOf, specOf, type TopicDefinition } from "./define.js";
+import { Presence, type PresenceInit } from "./presence.js";
 import { SessionTopics } from "./session-topics.js";
 import { Subscriber } from "./subscriber.js";
 
 /** What a {@link Hub} needs of its server. */
-export interface HubInit {
+export interface HubInit extends PresenceInit {
   readonly broker: Broker;
-  readonly clock: Clock;
-  /** Calls a function after a delay in milliseconds; returns how to call that off. */
-  readonly after: (delayMs: number, task: () => void) => () => void;
   /** Calls a function at the end of this turn of the event loop, before any I/O. */
   readonly defer: (task: () => void) => void;
   /** Calls of a session that may be attached to topics. */
@@ -33,7 +30,6 @@ export interface HubInit {
   readonly messageBytes: number;
   /** A limit was met, by the name of its option. */
   readonly onLimit: (limit: string, identity: string | undefined) => void;
-  readonly onError: (error: unknown, where: string) => void;
 }
 
 /** A topic without subscribers is followed for this long: those of a session that was lost come back. */
@@ -45,6 +41,7 @@ const MIN_RECENT_BYTES = 16 * 1024;
 /** All topics of a node: who is subscribed to what, and what is published. */
 export class Hub implements TopicHost, ChannelOwner {
   readonly counters: TopicCounters = newCounters();
+  readonly presence: Presence;
   readonly #init: HubInit;
   readonly #channels = new Map<string, Channel>();
   #dirty: Channel[] = [];
@@ -54,6 +51,7 @@ export class Hub implements TopicHost, ChannelOwner {
 
   constructor(init: HubInit) {
     this.#init = init;
+    this.presence = new Presence(init);
   }
 
   /** Channels by the names of their topics. */
@@ -144,13 +142,16 @@ export class Hub implements TopicHost, ChannelOwner {
     });
   }
 
-  onJoined(channel: Channel): void {
+  onJoined(channel: Channel, { call: { session } }: Subscriber): void {
     channel.stopLingering?.();
     channel.stopLingering = undefined;
+    const { presence } = channel.definition;
+    if (presence !== undefined) this.presence.join(channel.topic.name, session, presence(session));
   }
 
-  onLeft(_channel: Channel, subscriber: Subscriber): void {
-    const { sink } = subscriber.call;
+  onLeft(channel: Channel, subscriber: Subscriber): void {
+    const { sink, session: info } = subscriber.call;
+    if (channel.definition.presence !== undefined) this.presence.leave(channel.topic.name, info);
     const session = sink.topicEvents;
     if (!(session instanceof SessionTopics)) return;
     session.delete(subscriber);
@@ -159,6 +160,7 @@ export class Hub implements TopicHost, ChannelOwner {
 
   /** Ends all; the calls end with their sessions. */
   close(): void {
+    this.presence.close();
     for (const channel of this.#channels.values()) channel.close();
     this.#channels.clear();
   }
@@ -198,7 +200,10 @@ export class Hub implements TopicHost, ChannelOwner {
       return known;
     }
     const channel = new Channel(this, topic, definition, specOf(topic), ++this.#lastNumber);
-    const feed = this.#init.broker.follow(channel.spec, channel);
+    const feed =
+      definition.presenceOf === undefined
+        ? this.#init.broker.follow(channel.spec, channel)
+        : this.presence.follow(definition.presenceOf, channel);
     this.#channels.set(topic.name, channel);
     this.counters.channels++;
     if (!(feed instanceof Promise)) channel.opened(feed);

@@ -20,6 +20,8 @@ export interface SubscriberChannel {
   /** Of the newest publication that subscribers who keep up have got. */
   readonly head: number;
   readonly stale: boolean;
+  /** Whoever comes begins with everybody's state, and whatever was missed is made good by it. */
+  readonly tellsPresence: boolean;
   /** It is to get what comes from now on. */
   keepsUp(subscriber: Subscriber): void;
   /** It does not, until it has caught up. */
@@ -61,6 +63,8 @@ export class Subscriber implements TopicSubscriber {
   /** Pieces of the next publication that it has got. */
   pieces = 0;
   #epoch = "";
+  /** Where it began: what has been written since may be lost, as long as its client has not said where it is. */
+  #origin = { epoch: "", offset: 0 };
   #room: number;
   #maxRoom: number;
   #started = false;
@@ -87,6 +91,8 @@ export class Subscriber implements TopicSubscriber {
       const text = `"${call.resumeToken}" is no position in a topic`;
       return call.endTopic(new RpcError(text, Code.InvalidArgument, { executed: "no" }));
     }
+    if (channel.tellsPresence && token?.epoch !== channel.epoch)
+      return this.#begin(channel.epoch, 0, Gap.none);
     if (token === undefined) return this.#begin(channel.epoch, channel.head, Gap.none);
     if (token.epoch !== "") return this.#goTo(token.epoch, token.offset, 0);
     const offset = await channel.offsetBefore(token.offset);
@@ -167,6 +173,10 @@ export class Subscriber implements TopicSubscriber {
     this.link = undefined;
     this.pieces = 0;
     this.state = "awaiting";
+    if (this.#confirmed) return;
+    this.#epoch = this.#origin.epoch;
+    this.offset = this.#origin.offset;
+    this.#room = this.#maxRoom;
   }
 
   drained(): void {
@@ -179,9 +189,11 @@ export class Subscriber implements TopicSubscriber {
     const { channel } = this;
     if (epoch === channel.epoch && offset <= channel.head)
       return this.#begin(epoch, offset, Gap.none, answers);
+    this.#origin = { epoch, offset };
     // Another numbering: all that is kept of this one is new to it.
     const oldest = channel.offsetBefore(Number.MAX_SAFE_INTEGER);
-    if (typeof oldest === "number") return this.#begin(channel.epoch, oldest, Gap.newEpoch, answers);
+    const gap = channel.tellsPresence ? Gap.none : Gap.newEpoch;
+    if (typeof oldest === "number") return this.#begin(channel.epoch, oldest, gap, answers);
     this.channel.fallsBehind(this);
     this.state = "awaiting";
     const { link } = this;
@@ -197,6 +209,8 @@ export class Subscriber implements TopicSubscriber {
   #begin(epoch: string, offset: number, gap: number, answers = 0): void {
     this.channel.fallsBehind(this);
     this.#started = true;
+    // With a gap it began elsewhere; that is told again, should this be lost.
+    if (gap === Gap.none) this.#origin = { epoch, offset };
     this.#epoch = epoch;
     this.offset = offset;
     this.pieces = 0;

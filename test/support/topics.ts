@@ -1,5 +1,5 @@
 import { NoteSchema, TopicService } from "../../gen/hawser/test/v1/topics_pb.js";
-import { defineTopic, type Router, type Topic } from "../../src/index.js";
+import { defineTopic, presenceOf, type Router, type Topic } from "../../src/index.js";
 
 type TopicOf = (name: string) => Topic<typeof NoteSchema>;
 
@@ -28,12 +28,21 @@ export const LatestNotes: TopicOf = defineTopic({
   key: ({ key }) => key,
 });
 
+/** Whose subscribers are known. */
+export const Room: TopicOf = defineTopic({
+  name: (name: string) => `room.${name}`,
+  schema: NoteSchema,
+  presence: { info: ({ identity }) => ({ name: identity?.id.toUpperCase() ?? "" }) },
+});
+
 /** A well-behaved TopicService. */
 export function topicRoutes(router: Router): void {
   router.service(TopicService, {
     watch: ({ name }) => (name.startsWith("short") ? ShortNotes(name) : Notes(name)),
     watchPlain: ({ name }) => PlainNotes(name),
     watchLatest: ({ name }) => LatestNotes(name),
+    watchRoom: ({ name }) => Room(name),
+    watchMembers: ({ name }) => presenceOf(Room(name)),
     post: async ({ name, note }, context) => context.publish(Notes(name), note ?? {}),
   });
 }

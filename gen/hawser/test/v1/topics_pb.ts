@@ -4,13 +4,15 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { PresenceEventSchema } from "../../v1/presence_pb.js";
+import { file_hawser_v1_presence } from "../../v1/presence_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file hawser/test/v1/topics.proto.
  */
 export const file_hawser_test_v1_topics: GenFile = /*@__PURE__*/
-  fileDesc("ChtoYXdzZXIvdGVzdC92MS90b3BpY3MucHJvdG8SDmhhd3Nlci50ZXN0LnYxIiEKEVdhdGNoVG9waWNSZXF1ZXN0EgwKBG5hbWUYASABKAkiMQoETm90ZRIOCgZudW1iZXIYASABKA0SCwoDa2V5GAIgASgJEgwKBGJvZHkYAyABKAwiQwoPUG9zdE5vdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSIgoEbm90ZRgCIAEoCzIULmhhd3Nlci50ZXN0LnYxLk5vdGUiJAoQUG9zdE5vdGVSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCTKwAgoMVG9waWNTZXJ2aWNlEkIKBVdhdGNoEiEuaGF3c2VyLnRlc3QudjEuV2F0Y2hUb3BpY1JlcXVlc3QaFC5oYXdzZXIudGVzdC52MS5Ob3RlMAESRwoKV2F0Y2hQbGFpbhIhLmhhd3Nlci50ZXN0LnYxLldhdGNoVG9waWNSZXF1ZXN0GhQuaGF3c2VyLnRlc3QudjEuTm90ZTABEkgKC1dhdGNoTGF0ZXN0EiEuaGF3c2VyLnRlc3QudjEuV2F0Y2hUb3BpY1JlcXVlc3QaFC5oYXdzZXIudGVzdC52MS5Ob3RlMAESSQoEUG9zdBIfLmhhd3Nlci50ZXN0LnYxLlBvc3ROb3RlUmVxdWVzdBogLmhhd3Nlci50ZXN0LnYxLlBvc3ROb3RlUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChtoYXdzZXIvdGVzdC92MS90b3BpY3MucHJvdG8SDmhhd3Nlci50ZXN0LnYxIiEKEVdhdGNoVG9waWNSZXF1ZXN0EgwKBG5hbWUYASABKAkiMQoETm90ZRIOCgZudW1iZXIYASABKA0SCwoDa2V5GAIgASgJEgwKBGJvZHkYAyABKAwiQwoPUG9zdE5vdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSIgoEbm90ZRgCIAEoCzIULmhhd3Nlci50ZXN0LnYxLk5vdGUiJAoQUG9zdE5vdGVSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCTLHAwoMVG9waWNTZXJ2aWNlEkIKBVdhdGNoEiEuaGF3c2VyLnRlc3QudjEuV2F0Y2hUb3BpY1JlcXVlc3QaFC5oYXdzZXIudGVzdC52MS5Ob3RlMAESRwoKV2F0Y2hQbGFpbhIhLmhhd3Nlci50ZXN0LnYxLldhdGNoVG9waWNSZXF1ZXN0GhQuaGF3c2VyLnRlc3QudjEuTm90ZTABEkgKC1dhdGNoTGF0ZXN0EiEuaGF3c2VyLnRlc3QudjEuV2F0Y2hUb3BpY1JlcXVlc3QaFC5oYXdzZXIudGVzdC52MS5Ob3RlMAESRgoJV2F0Y2hSb29tEiEuaGF3c2VyLnRlc3QudjEuV2F0Y2hUb3BpY1JlcXVlc3QaFC5oYXdzZXIudGVzdC52MS5Ob3RlMAESTQoMV2F0Y2hNZW1iZXJzEiEuaGF3c2VyLnRlc3QudjEuV2F0Y2hUb3BpY1JlcXVlc3QaGC5oYXdzZXIudjEuUHJlc2VuY2VFdmVudDABEkkKBFBvc3QSHy5oYXdzZXIudGVzdC52MS5Qb3N0Tm90ZVJlcXVlc3QaIC5oYXdzZXIudGVzdC52MS5Qb3N0Tm90ZVJlc3BvbnNlYgZwcm90bzM", [file_hawser_v1_presence]);
 
 /**
  * @generated from message hawser.test.v1.WatchTopicRequest
@@ -130,6 +132,26 @@ export const TopicService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchTopicRequestSchema;
     output: typeof NoteSchema;
+  },
+  /**
+   * Whose subscribers are known.
+   *
+   * @generated from rpc hawser.test.v1.TopicService.WatchRoom
+   */
+  watchRoom: {
+    methodKind: "server_streaming";
+    input: typeof WatchTopicRequestSchema;
+    output: typeof NoteSchema;
+  },
+  /**
+   * Who they are.
+   *
+   * @generated from rpc hawser.test.v1.TopicService.WatchMembers
+   */
+  watchMembers: {
+    methodKind: "server_streaming";
+    input: typeof WatchTopicRequestSchema;
+    output: typeof PresenceEventSchema;
   },
   /**
    * Publishes to the first kind.
