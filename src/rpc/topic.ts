@@ -115,6 +115,8 @@ export function isTopic(value: unknown): value is Topic {
 export interface PublishedAt {
   /** What `TopicOptions.after` takes; `""` where the broker does not number for all nodes (topics without history on NATS). */
   readonly position: string;
+  /** With `PublishOptions.to`: subscribers that it was handed to, on all nodes. */
+  readonly recipients?: number;
 }
 
 /** How a message is published. */

@@ -1,4 +1,5 @@
 import { CloseCode } from "../base/close.js";
+import { sameBytes } from "../base/hex.js";
 import type { BroadcastLink, LinkEvents } from "../driver/link.js";
 import type { TimerItem } from "../driver/timers.js";
 import type { Identity } from "../rpc/context.js";
@@ -7,7 +8,7 @@ import { decodePacket } from "../wire/decode.js";
 import { WireError } from "../wire/error.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
 import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
-import type { LiveSession } from "./session.js";
+import type { LinkSession, LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 
 /** A Hello, credentials and all, is not larger than this. */
@@ -23,6 +24,8 @@ export interface GreetingHost {
 
 /** What a {@link Greeting} may know beside its link. */
 export interface GreetingOptions {
+  /** Another node has authenticated the client: `identity` is who it is, even if it is nobody. */
+  readonly known?: boolean;
   /** Who the client is, where the upgrade request has said so already. */
   readonly identity?: Identity | undefined;
   readonly host?: GreetingHost;
@@ -38,7 +41,8 @@ export class Greeting implements TimerItem, LinkEvents {
   #info: UpgradeInfo | undefined;
   #identity: Identity | undefined;
   readonly #link: BroadcastLink;
-  #session: LiveSession | undefined;
+  #session: LinkSession | undefined;
+  readonly #known: boolean;
   #greeted = false;
   #gone = false;
 
@@ -53,6 +57,7 @@ export class Greeting implements TimerItem, LinkEvents {
     this.#info = info;
     this.#identity = options.identity;
     this.#host = options.host;
+    this.#known = options.known === true;
     const { timers, settings } = sessions;
     this.#link = open(this);
     timers.atLatest(this, timers.clock() + settings.session.handshakeTimeoutMs);
@@ -109,11 +114,14 @@ export class Greeting implements TimerItem, LinkEvents {
     const { settings, wallClock } = this.#sessions;
     const info = this.#info as UpgradeInfo;
     try {
-      const identity =
-        this.#identity ?? (await authenticate(settings, wallClock(), info, hello.credentials, "connect"));
+      // What is known is entered at once: the node that has passed it on waits.
+      const identity = this.#known
+        ? this.#identity
+        : (this.#identity ?? (await authenticate(settings, wallClock(), info, hello.credentials, "connect")));
       if (this.#gone) return;
       this.#sessions.timers.delete(this);
       this.#host?.onWelcome();
+      if (await this.#relayed(hello, identity, info)) return;
       const entered = this.#sessions.enter(hello, identity, this.#link, info);
       if ("refused" in entered) return this.#reject(entered.refused, entered.reason);
       this.#session = entered;
@@ -125,6 +133,20 @@ export class Greeting implements TimerItem, LinkEvents {
       const { closeCode, reason } = refusalOf(error, settings);
       this.#reject(closeCode, reason);
     }
+  }
+
+  /** Whether the session is on another node, which goes on with it. */
+  async #relayed(hello: HelloFrame, identity: Identity | undefined, info: UpgradeInfo): Promise<boolean> {
+    const { cluster, epoch } = this.#sessions;
+    if (cluster === undefined || hello.mode !== HelloMode.resume || sameBytes(hello.epoch, epoch))
+      return false;
+    const relayed = await cluster.relay(hello, identity, this.#link, info);
+    if (relayed === undefined) return this.#gone;
+    if (this.#gone) relayed.linkClosed(this.#link, CloseCode.abnormal, "");
+    else this.#session = relayed;
+    this.#info = undefined;
+    this.#identity = undefined;
+    return true;
   }
 
   #reject(code: number, reason: string): void {

@@ -14,8 +14,11 @@ import { CloseCode } from "../base/close.js";
 import { hex } from "../base/hex.js";
 import { Timers } from "../driver/timers.js";
 import type { PublishedAt, PublishOptions, Topic } from "../rpc/topic.js";
+import type { Transport } from "../rpc/transport.js";
 import type { TopicCounters } from "../topics/counters.js";
 import { checkPresence } from "../topics/define.js";
+import { Cluster, type Target } from "./cluster/cluster.js";
+import { RemotePeer } from "./cluster/remote-peer.js";
 import { Door } from "./door.js";
 import type { ServerEvents } from "./events.js";
 import { type Health, HealthState } from "./health.js";
@@ -100,6 +103,13 @@ export interface Server {
    * @throws TypeError for a topic without presence.
    */
   presence(topic: Topic): Promise<readonly PresenceMember[]>;
+  /**
+   * Calls services that a client serves, whichever node it is connected to when the call is made:
+   * `createClient(Service, server.peer({ session }))`. Of an identity with several sessions, one is called. Give each call a deadline.
+   *
+   * Calls fail with UNAVAILABLE and `executed: "no"` when the client is connected nowhere.
+   */
+  peer(target: { readonly session: string } | { readonly identity: string }): Transport;
   /** What this node's topics have done so far. */
   readonly topics: Readonly<TopicCounters>;
   /**
@@ -146,10 +156,15 @@ class HawserServer implements Server {
     this.#door = new Door(this.sessions);
     this.health.know(settings.routes);
     const { logger, broker } = settings;
-    this.#started = broker.start({
+    const started = broker.start({
       node: hex(this.sessions.epoch),
       onReady: (ready) => this.health.brokerReady(ready),
       warn: (message, ...details) => logger.warn(message, ...details),
+    });
+    this.#started = started.then(() => {
+      if (broker.bus === undefined || this.#closing !== undefined) return;
+      this.sessions.hub.presence.connect(broker.bus);
+      this.sessions.cluster = new Cluster(broker.bus, this.sessions);
     });
     this.#started.catch((error: unknown) => logger.error("hawser: the broker cannot be used:", error));
   }
@@ -160,6 +175,10 @@ class HawserServer implements Server {
     options?: PublishOptions,
   ): Promise<PublishedAt> {
     return this.sessions.hub.publish(topic, message, options);
+  }
+
+  peer(target: Target): Transport {
+    return new RemotePeer(target, this.sessions, () => this.sessions.cluster);
   }
 
   presence(topic: Topic): Promise<readonly PresenceMember[]> {
@@ -243,6 +262,7 @@ class HawserServer implements Server {
     if (!this.#draining) {
       this.#draining = true;
       this.#door.shut(GOING_AWAY);
+      this.sessions.cluster?.drain();
       this.health.enter("draining");
       await this.#sendAway(timeoutMs, spreadMs);
     }
@@ -306,6 +326,7 @@ class HawserServer implements Server {
       own.once("error", () => resolve());
     });
     this.sessions.hub.close();
+    this.sessions.cluster?.close(CloseCode.goingAway, GOING_AWAY);
     await gone;
     own?.closeAllConnections();
     await stopped;

@@ -39,6 +39,18 @@ export interface ServerSession {
   close(code?: number, reason?: string): void;
 }
 
+/** What a link says of itself to the session that it serves, which may be on another node. */
+export interface LinkSession {
+  /** A binary message. */
+  receive(link: BroadcastLink, bytes: Uint8Array): void;
+  /** A text message. */
+  text(link: BroadcastLink): void;
+  /** The link has room again. */
+  drained(link: BroadcastLink): void;
+  /** The link is gone. */
+  linkClosed(link: BroadcastLink, code: number, reason: string): void;
+}
+
 /** A client that was asked to go has this long to hear of it. */
 const ROTATION_MS = 5_000;
 /** Whether it has heard is looked at this often. */
@@ -73,7 +85,7 @@ export interface SessionOwner {
 }
 
 /** One session on the server: a peer, its driver, and the link it has at the moment. */
-export class LiveSession implements ServerSession, TimerItem, PeerEvents, TopicSink {
+export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerEvents, TopicSink {
   dueAt: number = Number.POSITIVE_INFINITY;
   heapIndex = -1;
   readonly id: string;
@@ -182,6 +194,10 @@ export class LiveSession implements ServerSession, TimerItem, PeerEvents, TopicS
 
   get peer(): Transport {
     return this.#peer.transport;
+  }
+
+  get calls(): Calls {
+    return this.#peer.calls;
   }
 
   /** Whether a Hello with RESUME from this identity may take the session over. */

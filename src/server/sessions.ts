@@ -24,6 +24,7 @@ import { PacketEncoder } from "../wire/encode.js";
 import { type HelloFrame, HelloMode } from "../wire/frame.js";
 import type { UpgradeInfo } from "./authentication.js";
 import { CallRates } from "./call-rates.js";
+import type { Cluster, Target } from "./cluster/cluster.js";
 import type { EndedBy, EvictionLimit, ServerEvents } from "./events.js";
 import type { ServerSettings } from "./options.js";
 import { atEndOfTurn, LiveSession, type ServerSession, type SessionOwner } from "./session.js";
@@ -56,6 +57,8 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   readonly outboxBudget: OutboxBudget;
   readonly rates: CallRates | undefined;
   readonly hub: Hub;
+  /** What is done together with other nodes, where there are some. */
+  cluster: Cluster | undefined;
   /** Sessions by the identity that they belong to. */
   readonly #byIdentity = new Map<string, Set<LiveSession>>();
   readonly #all = new Map<string, LiveSession>();
@@ -98,6 +101,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
       epoch: hex(this.epoch),
       after,
       defer: atEndOfTurn,
+      sendElsewhere: (topic, to, payload) => this.cluster?.sendTo(topic, to, payload) ?? Promise.resolve(0),
       maxTopicsPerSession: settings.maxTopicsPerSession,
       messageBytes: settings.session.limits.messageBytes,
       onLimit: (limit, identity) => observer?.limited?.({ limit, identity }),
@@ -161,6 +165,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     session.attach(link, hello, resumed, identity, info);
     if (!resumed) {
       this.#report(session, "opened");
+      this.cluster?.opened(session);
       this.events.emit("opened", { session });
     } else {
       const downMs = since === undefined ? 0 : this.timers.clock() - since;
@@ -168,6 +173,24 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
       this.events.emit("resumed", { session, downMs });
     }
     return session;
+  }
+
+  /** A session by its id. */
+  get(id: string): LiveSession | undefined {
+    return this.#all.get(id);
+  }
+
+  /** A session of somebody, one with a link if there is one. */
+  findFor(target: Target): LiveSession | undefined {
+    if ("session" in target) return this.#all.get(target.session);
+    const own = [...(this.#byIdentity.get(target.identity) ?? [])];
+    return own.find(({ connected }) => connected) ?? own[0];
+  }
+
+  /** Whether there is the session that a Hello with RESUME wants to go on with. */
+  has(hello: HelloFrame, identity: Identity | undefined): boolean {
+    const known = this.#find(hello);
+    return known !== undefined && (known.canResume(hello, identity) || known.isOvertaken(hello, identity));
   }
 
   /** Ends all sessions, with this code and reason on their links, and asks handlers to stop. */
@@ -198,6 +221,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     this.#all.delete(session.id);
     const since = this.#forget(session);
     this.rates?.delete(session);
+    this.cluster?.ended(session);
     const { identity } = session;
     const own = identity === undefined ? undefined : this.#byIdentity.get(identity.id);
     if (own?.delete(session) === true && own.size === 0) this.#byIdentity.delete(identity?.id ?? "");

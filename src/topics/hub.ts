@@ -26,6 +26,12 @@ export interface HubInit extends PresenceInit {
   readonly defer: (task: () => void) => void;
   /** Calls of a session that may be attached to topics. */
   readonly maxTopicsPerSession: number;
+  /** Sends a message to the subscribers of an identity, or of a session, on other nodes. To how many. */
+  readonly sendElsewhere: (
+    topic: string,
+    to: NonNullable<PublishOptions["to"]>,
+    payload: Uint8Array,
+  ) => Promise<number>;
   /** Largest message in bytes. */
   readonly messageBytes: number;
   /** A limit was met, by the name of its option. */
@@ -113,9 +119,25 @@ export class Hub implements TopicHost, ChannelOwner {
     }
     const key = definition.key?.(create(topic.schema, init)) ?? "";
     this.#channels.get(topic.name)?.check(definition);
+    if (options.to !== undefined) {
+      const here = this.sendTo(topic.name, options.to, payload);
+      const elsewhere = await this.#init.sendElsewhere(topic.name, options.to, payload);
+      return { position: "", recipients: here + elsewhere };
+    }
     const { epoch, offset } = await broker.publish(specOf(topic), payload, key, options.id);
     this.counters.published++;
     return { position: epoch === "" ? "" : topicToken(epoch, offset) };
+  }
+
+  /** Sends a message to those subscribers on this node that are of an identity, or of a session. To how many. */
+  sendTo(topic: string, to: NonNullable<PublishOptions["to"]>, payload: Uint8Array): number {
+    const channel = this.#channels.get(topic);
+    if (channel === undefined) return 0;
+    const chosen = [...channel.subscribers].filter(({ call: { session } }) =>
+      "session" in to ? session.id === to.session : session.identity?.id === to.identity,
+    );
+    for (const { call } of chosen) call.sendAside(payload);
+    return chosen.length;
   }
 
   // ---- for channels --------------------------------------------------------------------------------------------

@@ -54,8 +54,8 @@ export class Presence implements PresenceSource {
   /** There are other nodes. */
   connect(bus: Bus): void {
     this.#bus = bus;
-    const queries = bus.listen(QUERY, ({ payload, reply }) => {
-      reply(this.#answer(new TextDecoder().decode(payload)));
+    const queries = bus.listen(QUERY, (query) => {
+      query.reply(this.#answer(new TextDecoder().decode(query.payload)));
     });
     this.#stop = [
       () => queries.close(),

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hawser/v1/cluster.proto.
  */
 export const file_hawser_v1_cluster: GenFile = /*@__PURE__*/
-  fileDesc("ChdoYXdzZXIvdjEvY2x1c3Rlci5wcm90bxIJaGF3c2VyLnYxIrEBCgxOb2RlUHJlc2VuY2USDAoEbm9kZRgBIAEoCRINCgV0b3BpYxgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhAKCHByZXZpb3VzGAQgASgEEg0KBXdob2xlGAUgASgIEikKBmpvaW5lZBgGIAMoCzIZLmhhd3Nlci52MS5QcmVzZW5jZU1lbWJlchInCgRsZWZ0GAcgAygLMhkuaGF3c2VyLnYxLlByZXNlbmNlTWVtYmVyIlgKCUFkZHJlc3NlZBINCgV0b3BpYxgBIAEoCRISCghpZGVudGl0eRgCIAEoCUgAEhEKB3Nlc3Npb24YAyABKAlIABIPCgdwYXlsb2FkGAQgASgMQgQKAnRvIiUKD0FkZHJlc3NlZFJlc3VsdBISCgpyZWNpcGllbnRzGAEgASgNInIKBFBpcGUSCgoCaWQYASABKAkSDAoEZnJvbRgCIAEoCRILCgNzZXEYAyABKAQSDQoFdGFrZW4YBCABKAQSDwoHcGFja2V0cxgFIAMoDBIjCgVjbG9zZRgGIAEoCzIULmhhd3Nlci52MS5QaXBlQ2xvc2UiKQoJUGlwZUNsb3NlEgwKBGNvZGUYASABKA0SDgoGcmVhc29uGAIgASgJImcKCFBpcGVPcGVuEgoKAmlkGAEgASgJEgwKBGZyb20YAiABKAkSJgoEbGluaxgDIAEoCzIWLmhhd3Nlci52MS5SZWxheWVkTGlua0gAEhEKB3Nlc3Npb24YBCABKAlIAEIGCgR3aGF0InYKC1JlbGF5ZWRMaW5rEg0KBWhlbGxvGAEgASgMEhQKDGhhc19pZGVudGl0eRgCIAEoCBIQCghpZGVudGl0eRgDIAEoCRISCgpleHBpcmVzX2F0GAQgASgBEg4KBmNsYWltcxgFIAEoCRIMCgRpbmZvGAYgASgJIi0KClBpcGVPcGVuZWQSDwoHcmVmdXNlZBgBIAEoDRIOCgZyZWFzb24YAiABKAliBnByb3RvMw", [file_hawser_v1_presence]);
+  fileDesc("ChdoYXdzZXIvdjEvY2x1c3Rlci5wcm90bxIJaGF3c2VyLnYxIrEBCgxOb2RlUHJlc2VuY2USDAoEbm9kZRgBIAEoCRINCgV0b3BpYxgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhAKCHByZXZpb3VzGAQgASgEEg0KBXdob2xlGAUgASgIEikKBmpvaW5lZBgGIAMoCzIZLmhhd3Nlci52MS5QcmVzZW5jZU1lbWJlchInCgRsZWZ0GAcgAygLMhkuaGF3c2VyLnYxLlByZXNlbmNlTWVtYmVyIlgKCUFkZHJlc3NlZBINCgV0b3BpYxgBIAEoCRISCghpZGVudGl0eRgCIAEoCUgAEhEKB3Nlc3Npb24YAyABKAlIABIPCgdwYXlsb2FkGAQgASgMQgQKAnRvIiUKD0FkZHJlc3NlZFJlc3VsdBISCgpyZWNpcGllbnRzGAEgASgNIokBCgRQaXBlEgoKAmlkGAEgASgJEgwKBGZyb20YAiABKAkSCwoDc2VxGAMgASgEEg0KBXRha2VuGAQgASgEEiYKB3BhY2tldHMYBSADKAsyFS5oYXdzZXIudjEuUGlwZVBhY2tldBIjCgVjbG9zZRgGIAEoCzIULmhhd3Nlci52MS5QaXBlQ2xvc2UiKQoKUGlwZVBhY2tldBIMCgRkYXRhGAEgASgMEg0KBXBsYWluGAIgASgIIikKCVBpcGVDbG9zZRIMCgRjb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJnCghQaXBlT3BlbhIKCgJpZBgBIAEoCRIMCgRmcm9tGAIgASgJEiYKBGxpbmsYAyABKAsyFi5oYXdzZXIudjEuUmVsYXllZExpbmtIABIRCgdzZXNzaW9uGAQgASgJSABCBgoEd2hhdCJ2CgtSZWxheWVkTGluaxINCgVoZWxsbxgBIAEoDBIUCgxoYXNfaWRlbnRpdHkYAiABKAgSEAoIaWRlbnRpdHkYAyABKAkSEgoKZXhwaXJlc19hdBgEIAEoARIOCgZjbGFpbXMYBSABKAkSDAoEaW5mbxgGIAEoCSItCgpQaXBlT3BlbmVkEg8KB3JlZnVzZWQYASABKA0SDgoGcmVhc29uGAIgASgJYgZwcm90bzM", [file_hawser_v1_presence]);
 
 /**
  * Members of a topic that are on one node.
@@ -167,9 +167,9 @@ export type Pipe = Message<"hawser.v1.Pipe"> & {
   taken: bigint;
 
   /**
-   * @generated from field: repeated bytes packets = 5;
+   * @generated from field: repeated hawser.v1.PipePacket packets = 5;
    */
-  packets: Uint8Array[];
+  packets: PipePacket[];
 
   /**
    * @generated from field: hawser.v1.PipeClose close = 6;
@@ -183,6 +183,30 @@ export type Pipe = Message<"hawser.v1.Pipe"> & {
  */
 export const PipeSchema: GenMessage<Pipe> = /*@__PURE__*/
   messageDesc(file_hawser_v1_cluster, 3);
+
+/**
+ * @generated from message hawser.v1.PipePacket
+ */
+export type PipePacket = Message<"hawser.v1.PipePacket"> & {
+  /**
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+
+  /**
+   * It must not be compressed.
+   *
+   * @generated from field: bool plain = 2;
+   */
+  plain: boolean;
+};
+
+/**
+ * Describes the message hawser.v1.PipePacket.
+ * Use `create(PipePacketSchema)` to create a new message.
+ */
+export const PipePacketSchema: GenMessage<PipePacket> = /*@__PURE__*/
+  messageDesc(file_hawser_v1_cluster, 4);
 
 /**
  * The end of a pipe.
@@ -208,7 +232,7 @@ export type PipeClose = Message<"hawser.v1.PipeClose"> & {
  * Use `create(PipeCloseSchema)` to create a new message.
  */
 export const PipeCloseSchema: GenMessage<PipeClose> = /*@__PURE__*/
-  messageDesc(file_hawser_v1_cluster, 4);
+  messageDesc(file_hawser_v1_cluster, 5);
 
 /**
  * Asks a node to take a pipe.
@@ -251,7 +275,7 @@ export type PipeOpen = Message<"hawser.v1.PipeOpen"> & {
  * Use `create(PipeOpenSchema)` to create a new message.
  */
 export const PipeOpenSchema: GenMessage<PipeOpen> = /*@__PURE__*/
-  messageDesc(file_hawser_v1_cluster, 5);
+  messageDesc(file_hawser_v1_cluster, 6);
 
 /**
  * A link whose client has been authenticated by the node that it came to.
@@ -303,7 +327,7 @@ export type RelayedLink = Message<"hawser.v1.RelayedLink"> & {
  * Use `create(RelayedLinkSchema)` to create a new message.
  */
 export const RelayedLinkSchema: GenMessage<RelayedLink> = /*@__PURE__*/
-  messageDesc(file_hawser_v1_cluster, 6);
+  messageDesc(file_hawser_v1_cluster, 7);
 
 /**
  * Whether it takes it.
@@ -329,5 +353,5 @@ export type PipeOpened = Message<"hawser.v1.PipeOpened"> & {
  * Use `create(PipeOpenedSchema)` to create a new message.
  */
 export const PipeOpenedSchema: GenMessage<PipeOpened> = /*@__PURE__*/
-  messageDesc(file_hawser_v1_cluster, 7);
+  messageDesc(file_hawser_v1_cluster, 8);
 
