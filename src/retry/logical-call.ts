@@ -60,7 +60,8 @@ export abstract class LogicalCall implements CallPlan, Retried {
     this.deadlineAt = deadline(caller.calls.clock(), options?.timeoutMs, rules?.timeoutMs);
     const key = options?.idempotencyKey;
     this.idempotencyKey = key === undefined ? (info.once ? caller.newKey() : "") : checkKey(key, method);
-    this.#repeatable = info.idempotent || this.idempotencyKey !== "";
+    // Whoever subscribes to a topic may do so again.
+    this.#repeatable = info.idempotent || this.idempotencyKey !== "" || options?.topic !== undefined;
     this.topic = options?.topic;
     this.resumeToken = this.topic === undefined ? "" : startToken(this.topic, method);
     this.#retryOff = options?.retry === false;

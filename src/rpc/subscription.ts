@@ -106,6 +106,8 @@ export class Subscription implements Tracker {
     if (this.#asked !== 0) return;
     const pieces = this.#pieces;
     if (pieces !== undefined && pieces.offset === offset && size === 0) return this.#piece(pieces, payload);
+    // It was replaced before it was complete, but the other side has counted it.
+    if (pieces !== undefined) this.#freed += pieces.whole.length + PAYLOAD_COST;
     this.#pieces = undefined;
     if (offset <= this.#offset) return this.#hadBefore(offset, Math.max(size, payload.length));
     if (step !== 0 && offset - step > this.#offset) return this.locate();

@@ -27,7 +27,10 @@ export interface TopicGap {
   readonly to: string;
 }
 
-/** For server streams whose messages come from a topic. */
+/**
+ * For server streams whose messages come from a topic. Given, even empty, it says that the call may be made again when its session
+ * is lost before the first answer; so does `idempotency_level = NO_SIDE_EFFECTS` in the schema.
+ */
 export interface TopicOptions {
   /** Begins with so many of the newest publications that are kept. Default 0: with the next one. */
   readonly last?: number | undefined;

@@ -325,7 +325,6 @@ class HawserServer implements Server {
       own.once("listening", stop);
       own.once("error", () => resolve());
     });
-    this.sessions.hub.close();
     this.sessions.cluster?.close(CloseCode.goingAway, GOING_AWAY);
     await gone;
     own?.closeAllConnections();

@@ -197,6 +197,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
   close(code: number, reason: string): void {
     this.guard?.close(reason);
     for (const session of [...this.#all.values()]) session.close(code, reason);
+    this.hub.close();
   }
 
   onDetached(session: LiveSession, code: number, reason: string): void {

@@ -5,6 +5,7 @@ import { type ConnectOptions, resolveConnectOptions } from "../client/options.js
 import { Timers } from "../driver/timers.js";
 import { Greeting } from "../server/greeting.js";
 import { resolveServerOptions, type ServerOptions } from "../server/options.js";
+import type { Server } from "../server/server.js";
 import type { ServerSession } from "../server/session.js";
 import { Sessions } from "../server/sessions.js";
 import { createVirtualClock, type VirtualClock } from "./clock.js";
@@ -31,7 +32,9 @@ export interface Pair {
   readonly connection: Connection;
   /** The server's sessions, as `server.sessions` has them. */
   readonly sessions: Iterable<ServerSession> & { readonly size: number };
-  /** The server dies and another one takes its place: it knows none of the sessions. */
+  /** Publishes to a topic of the server. */
+  readonly publish: Server["publish"];
+  /** The server dies and another one takes its place: it knows none of the sessions. Its broker stays, and so does history. */
   restartServer(): void;
   /** While `false`, every attempt to connect fails. */
   reachable: boolean;
@@ -87,6 +90,7 @@ export function createPair(options: PairOptions): Pair {
     get sessions() {
       return sessions;
     },
+    publish: (topic, message, options) => sessions.hub.publish(topic, message, options),
     restartServer() {
       network.cut();
       const old = sessions;

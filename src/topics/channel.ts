@@ -235,7 +235,8 @@ export class Channel implements FeedEvents, SubscriberChannel {
     while (subscriber.state === "behind" && (subscriber.hasRoom || subscriber.pieces > 0)) {
       this.flush();
       if (subscriber.offset >= this.head && subscriber.pieces === 0) return this.keepsUp(subscriber);
-      const chunk = this.#chunk(subscriber.offset);
+      const { offset, number } = subscriber;
+      const chunk = number === this.number ? this.#chunk(offset) : this.#ownChunk(offset, number);
       if (chunk instanceof Promise) return this.#await(subscriber, chunk);
       if (!this.#serve(subscriber, chunk)) return;
     }
@@ -251,11 +252,9 @@ export class Channel implements FeedEvents, SubscriberChannel {
       return subscriber.hasRoom;
     }
     const before = subscriber.sent;
-    const own =
-      subscriber.number === this.number ? packets : this.#ownChunk(subscriber.offset, subscriber.number);
     const { link } = subscriber;
     if (packets.length > 1) link?.cork();
-    const all = subscriber.write(own);
+    const all = subscriber.write(packets);
     if (packets.length > 1) link?.uncork();
     this.#owner.counters.delivered += subscriber.sent - before;
     this.#owner.counters.recovered += subscriber.sent - before;
@@ -287,16 +286,17 @@ export class Channel implements FeedEvents, SubscriberChannel {
     return chunk;
   }
 
-  /** The same publications, numbered for somebody alone. They have just been read for all. */
-  #ownChunk(after: number, number: number): readonly TopicPacket[] {
+  /** Numbered for somebody alone. */
+  #ownChunk(after: number, number: number): Chunk | Promise<Chunk> {
     const slice = this.#read(after);
-    return slice instanceof Promise ? [] : packetsOf(slice.publications, number, after, this.spec.conflates);
+    if (slice instanceof Promise) return slice.then((read) => this.#made(after, read, number));
+    return this.#made(after, slice, number);
   }
 
-  #made(after: number, { publications, whole }: Slice): Chunk {
+  #made(after: number, { publications, whole }: Slice, number = this.number): Chunk {
     const [first] = publications;
     const from = whole || first === undefined ? after : first.previous;
-    return { packets: packetsOf(publications, this.number, from, this.spec.conflates), whole, from };
+    return { packets: packetsOf(publications, number, from, this.spec.conflates), whole, from };
   }
 
   #keep(after: number, chunk: Chunk): Chunk {

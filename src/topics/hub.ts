@@ -180,7 +180,7 @@ export class Hub implements TopicHost, ChannelOwner {
     if (session.size === 0) sink.topicEvents = undefined;
   }
 
-  /** Ends all; the calls end with their sessions. */
+  /** Ends all that is left; the calls end with their sessions. */
   close(): void {
     this.presence.close();
     for (const channel of this.#channels.values()) channel.close();

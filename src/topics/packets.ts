@@ -11,6 +11,8 @@ export interface TopicPacket {
   readonly cost: number;
   /** Offset of the newest publication that is complete with it. */
   readonly last: number;
+  /** Offset of the publication that it holds a piece of; 0: it holds whole ones. */
+  readonly pieceOf: number;
   /** Pieces of the next publication that are out with it. */
   readonly pieces: number;
   /** Publications that it completes. */
@@ -33,9 +35,9 @@ export function packetsOf(
   let last = after;
   let count = 0;
   let cost = 0;
-  const finish = (pieces: number) => {
+  const finish = (pieces: number, pieceOf = 0) => {
     const { head } = encoder.finish(0, 0);
-    packets.push({ shared: new SharedPacket(head), cost, last, pieces, count });
+    packets.push({ shared: new SharedPacket(head), cost, last, pieceOf, pieces, count });
     count = 0;
     cost = 0;
   };
@@ -56,11 +58,11 @@ export function packetsOf(
     for (let at = 0, piece = 1; at < length; at += CHUNK_BYTES, piece++) {
       const end = Math.min(at + CHUNK_BYTES, length);
       encoder.add(frame(topic, offset, step, at === 0 ? length : 0, payload.subarray(at, end)));
-      if (end < length) finish(piece);
+      if (end < length) finish(piece, offset);
     }
     last = offset;
     count++;
-    finish(0);
+    finish(0, offset);
   }
   if (encoder.frames > 0) finish(0);
   return packets;

@@ -62,6 +62,7 @@ export class Subscriber implements TopicSubscriber {
   offset = 0;
   /** Pieces of the next publication that it has got. */
   pieces = 0;
+  #pieceOf = 0;
   #epoch = "";
   /** Where it began: what has been written since may be lost, as long as its client has not said where it is. */
   #origin = { epoch: "", offset: 0 };
@@ -103,7 +104,8 @@ export class Subscriber implements TopicSubscriber {
   write(packets: readonly TopicPacket[]): boolean {
     const { link } = this;
     if (link === undefined) return false;
-    // The first ones may hold pieces that it has got.
+    // The first ones may hold pieces that it has got; unless what those belong to was replaced meanwhile.
+    if (this.pieces > 0 && packets[0]?.pieceOf !== this.#pieceOf) this.pieces = 0;
     for (let i = this.pieces; i < packets.length; i++) {
       const packet = packets[i] as TopicPacket;
       if ((this.pieces === 0 && this.#room <= 0) || link.bufferedBytes > MARK_BYTES) return false;
@@ -111,6 +113,7 @@ export class Subscriber implements TopicSubscriber {
       this.#room -= packet.cost;
       this.offset = packet.last;
       this.pieces = packet.pieces;
+      this.#pieceOf = packet.pieceOf;
       this.sent += packet.count;
     }
     return true;
