@@ -6,7 +6,7 @@ import type { CallerCall, CallPlan } from "../rpc/caller-call.js";
 import type { Calls } from "../rpc/calls.js";
 import { toWireHeaders } from "../rpc/metadata.js";
 import { type MethodInfo, methodInfo } from "../rpc/method-info.js";
-import { startToken, type TopicOptions } from "../rpc/topic.js";
+import { startToken, type TopicGap, type TopicOptions } from "../rpc/topic.js";
 import type { CallOptions } from "../rpc/transport.js";
 import type { Header } from "../wire/frame.js";
 import type { MethodRules, RetryPolicy } from "./policy.js";
@@ -34,6 +34,7 @@ export abstract class LogicalCall implements CallPlan, Retried {
   readonly idempotencyKey: string;
   resumeToken: string;
   readonly topic: TopicOptions | undefined;
+  openGap: TopicGap | undefined;
   /** Attempts that the other side may have heard of. */
   previousAttempts = 0;
   /** Attempts that count against the policy. */

@@ -123,6 +123,7 @@ export class StreamCall<I extends DescMessage, O extends DescMessage>
     if (this.#over !== undefined || this.#feed?.replayable === false) return false;
     if (call.subscription !== undefined) {
       this.resumeToken = call.subscription.token;
+      this.openGap = call.subscription.openGap;
       this.startOver();
     } else if (consumed > 0) {
       if (resumeToken === "" || !this.#isServerStreaming) return false;

@@ -6,7 +6,7 @@ import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
 import type { SessionInfo } from "./context.js";
 import type { Subscription } from "./subscription.js";
-import type { TopicOptions, TopicSink, TopicSubscriber } from "./topic.js";
+import type { TopicGap, TopicOptions, TopicSink, TopicSubscriber } from "./topic.js";
 import type { Transport } from "./transport.js";
 
 /** What calls need of the session below them. */
@@ -42,6 +42,8 @@ export interface CallingCall extends Call {
   readonly deadlineAt: number;
   /** What the caller wants of a topic. */
   readonly topic: TopicOptions | undefined;
+  /** A gap that an earlier attempt has come to, before the first message of this one. */
+  readonly openGap: TopicGap | undefined;
   /** The topic that the call gets its messages from. */
   subscription: Subscription | undefined;
   /** Fails the call; `executed` is `"no"` while it was not opened. */

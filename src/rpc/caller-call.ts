@@ -7,7 +7,7 @@ import { type Calls, UNOPENED } from "./calls.js";
 import { fromWireHeaders } from "./metadata.js";
 import type { MethodInfo } from "./method-info.js";
 import type { Subscription } from "./subscription.js";
-import type { TopicOptions } from "./topic.js";
+import type { TopicGap, TopicOptions } from "./topic.js";
 
 /** What all attempts of a call have in common, and what the next one is to say of itself. */
 export interface CallPlan {
@@ -21,6 +21,8 @@ export interface CallPlan {
   readonly resumeToken: string;
   /** What the caller wants of a topic. */
   readonly topic: TopicOptions | undefined;
+  /** A gap that an earlier attempt has come to, before the first message of this one. */
+  readonly openGap?: TopicGap | undefined;
   /** Attempts before this one. */
   readonly previousAttempts: number;
 }
@@ -82,6 +84,10 @@ export class CallerCall extends Call implements CallingCall {
 
   get resumeToken(): string {
     return this.#plan.resumeToken;
+  }
+
+  get openGap(): TopicGap | undefined {
+    return this.#plan.openGap;
   }
 
   get topic(): TopicOptions | undefined {

@@ -73,6 +73,12 @@ export class Subscription implements Tracker {
     this.#call = call;
   }
 
+  /** A gap that the reader has come to, and no message behind it yet. */
+  get openGap(): TopicGap | undefined {
+    const mark = this.#marks?.get(this.#taken);
+    return mark?.told === true ? mark.gap : undefined;
+  }
+
   /** Where another call has to begin that goes on behind what the reader has consumed. */
   get token(): string {
     return topicToken(this.#readEpoch, this.#readOffset);
@@ -96,6 +102,8 @@ export class Subscription implements Tracker {
     if (frame.gap !== Gap.none) this.#onGap(frame);
     this.#epoch = frame.epoch;
     this.#offset = frame.offset;
+    // What was consumed while nothing could be said.
+    this.giveRoom();
     if (frame.stale !== this.#stale) {
       this.#stale = frame.stale;
       this.#call.topic?.onStale?.(frame.stale);
@@ -106,8 +114,7 @@ export class Subscription implements Tracker {
     if (this.#asked !== 0) return;
     const pieces = this.#pieces;
     if (pieces !== undefined && pieces.offset === offset && size === 0) return this.#piece(pieces, payload);
-    // It was replaced before it was complete, but the other side has counted it.
-    if (pieces !== undefined) this.#freed += pieces.whole.length + PAYLOAD_COST;
+    // What was not complete will not be: it was replaced, or is no longer kept.
     this.#pieces = undefined;
     if (offset <= this.#offset) return this.#hadBefore(offset, Math.max(size, payload.length));
     if (step !== 0 && offset - step > this.#offset) return this.locate();
@@ -157,7 +164,8 @@ export class Subscription implements Tracker {
     const [from = "", read = "0"] = resumeToken.split(":");
     this.#readEpoch = from === "" ? epoch : from;
     this.#readOffset = from === "" ? offset : Number(read);
-    if (this.#readEpoch !== epoch) this.#mark({ epoch, gap: undefined, told: true });
+    const gap = this.#call.openGap;
+    if (this.#readEpoch !== epoch || gap !== undefined) this.#mark({ epoch, gap, told: true });
   }
 
   // ---- gaps ----------------------------------------------------------------------------------------------------
@@ -175,10 +183,12 @@ export class Subscription implements Tracker {
     this.#call.topic?.onGap?.(gap);
   }
 
-  /** Something is new from the next message on. */
-  #mark(mark: Mark): void {
+  /** Something is new from the next message on. Two gaps without a message in between are one. */
+  #mark({ epoch, gap, told }: Mark): void {
     this.#marks ??= new Map();
-    this.#marks.set(this.#arrived, mark);
+    const before = this.#marks.get(this.#arrived)?.gap;
+    const whole = before === undefined ? gap : { ...(gap ?? before), from: before.from };
+    this.#marks.set(this.#arrived, { epoch, gap: whole, told });
   }
 
   // ---- for the reader ------------------------------------------------------------------------------------------

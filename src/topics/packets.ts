@@ -7,7 +7,7 @@ import { SharedPacket } from "../wire/shared.js";
 /** A packet of publications, as many subscribers get it. */
 export interface TopicPacket {
   readonly shared: SharedPacket;
-  /** Room that it takes at the receiver. That of a message in pieces is counted with the first one. */
+  /** Room that it takes at the receiver. That of a message in pieces is counted with the last one: it may never come. */
   readonly cost: number;
   /** Offset of the newest publication that is complete with it. */
   readonly last: number;
@@ -48,8 +48,8 @@ export function packetsOf(
     const isLarge = length > CHUNK_BYTES;
     const isFull = encoder.bytes + length > CHUNK_BYTES || encoder.frames >= MAX_FRAMES;
     if (encoder.frames > 0 && (isLarge || isFull)) finish(0);
-    cost += length + PAYLOAD_COST;
     if (!isLarge) {
+      cost += length + PAYLOAD_COST;
       encoder.add(frame(topic, offset, step, 0, payload));
       last = offset;
       count++;
@@ -62,6 +62,7 @@ export function packetsOf(
     }
     last = offset;
     count++;
+    cost += length + PAYLOAD_COST;
     finish(0, offset);
   }
   if (encoder.frames > 0) finish(0);
