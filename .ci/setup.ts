@@ -37,12 +37,22 @@ const needs: readonly Need[] = [
     debian: "haproxy",
     service: "haproxy",
   },
+  {
+    purpose: "tests with NATS",
+    variable: "NATS_SERVER_BIN",
+    programs: ["nats-server"],
+    debian: "nats-server",
+    service: "nats-server",
+  },
 ];
 
 /** Debian leaves these out of the PATH of everybody but root. */
 const SYSTEM_FOLDERS: readonly string[] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/** Homebrew's places, which are missing from the PATH of shells that do not read its settings. */
+const HOMEBREW_FOLDERS: readonly string[] = ["/opt/homebrew/bin", "/home/linuxbrew/.linuxbrew/bin"];
 /** Debian's packages ask this program before they start a service; 101 says no. */
 const POLICY = "/usr/sbin/policy-rc.d";
+const SYSTEMCTL = "/usr/bin/systemctl";
 
 function isExecutable(path: string): boolean {
   try {
@@ -57,7 +67,7 @@ function isThere(need: Need): boolean {
   const named = process.env[need.variable];
   if (named !== undefined && named !== "") return isExecutable(named);
   const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
-  folders.push(...SYSTEM_FOLDERS);
+  folders.push(...SYSTEM_FOLDERS, ...HOMEBREW_FOLDERS);
   return need.programs.some((program) => folders.some((folder) => isExecutable(join(folder, program))));
 }
 
@@ -66,6 +76,15 @@ function run(command: string, ...args: string[]): boolean {
   const { status, stdout, stderr } = spawnSync(command, args, { env, encoding: "utf8" });
   if (status !== 0) console.error(`${command} ${args.join(" ")} failed\n${stdout}${stderr}`);
   return status === 0;
+}
+
+/** Keeps a service that was just installed from starting at the next boot. */
+function disableAtBoot(service: string): void {
+  // With an init script this does for systemd too; without one, as nats-server comes, it would only complain.
+  if (existsSync(`/etc/init.d/${service}`)) run("update-rc.d", service, "disable");
+  // Where this is missing, there is no systemd that would start anything. The root is given for machines where it does
+  // not run, such as containers: the link goes all the same.
+  else if (isExecutable(SYSTEMCTL)) run(SYSTEMCTL, "--root=/", "--quiet", "disable", `${service}.service`);
 }
 
 /** Installs packages, and lets none of them listen on a port of this machine. */
@@ -82,7 +101,7 @@ function install(wanted: readonly Need[]): void {
     if (policyIsOurs) rmSync(POLICY);
   }
   for (const { service } of wanted) {
-    if (service !== undefined && existsSync(`/etc/init.d/${service}`)) run("update-rc.d", service, "disable");
+    if (service !== undefined) disableAtBoot(service);
   }
 }
 
