@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resolveConnectOptions } from "../src/client/options.js";
 import { resolveServerOptions } from "../src/server/options.js";
+import { type NatsServer, startNats } from "./support/nats.js";
 
 const run = promisify(execFile);
 
@@ -22,11 +23,13 @@ const readme = readFileSync("README.md", "utf8");
 const pages = [
   readme,
   ...[
+    "docs/cluster.md",
     "docs/compression.md",
     "docs/idempotency.md",
     "docs/observability.md",
     "docs/servers.md",
     "docs/testing.md",
+    "docs/topics.md",
     "docs/validation.md",
   ].map((path) => readFileSync(path, "utf8")),
 ];
@@ -48,6 +51,7 @@ function command(label: string): string {
 }
 
 let folder: string;
+let nats: NatsServer;
 /** Free ports of this machine in place of those that the README names. */
 const ports = new Map<string, string>();
 const here = (text: string): string =>
@@ -96,6 +100,8 @@ function stop(child: ChildProcess): Promise<void> {
 
 beforeAll(async () => {
   for (const named of ["8080", "8081"]) ports.set(named, await freePort());
+  nats = await startNats();
+  ports.set("4222", String(nats.port));
   folder = mkdtempSync(join(tmpdir(), "hawser-readme-"));
   const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder]);
   const packed: unknown = JSON.parse(stdout.slice(stdout.search(/^[[{]/m)));
@@ -121,6 +127,7 @@ afterAll(async () => {
   await Promise.all(
     children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null).map(stop),
   );
+  await nats?.[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -130,6 +137,7 @@ describe("the README, followed in an empty folder with the packed package", () =
       [
         "proto proto/bank.proto",
         "proto proto/eliza.proto",
+        "proto proto/market.proto",
         "proto proto/orders.proto",
         "proto secret.proto",
         "sh browser",
@@ -151,11 +159,14 @@ describe("the README, followed in an empty folder with the packed package", () =
         "ts errors.ts",
         "ts guarded.ts",
         "ts news.ts",
+        "ts nodes.ts",
         "ts observed.ts",
         "ts other-database.ts",
         "ts proxied.ts",
         "ts retries.ts",
         "ts server.ts",
+        "ts ticks.ts",
+        "ts topics.ts",
         "ts validated.ts",
         "ts watching.ts",
         "yaml buf.gen.yaml",
@@ -175,7 +186,7 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(17);
+    expect(sources).toHaveLength(20);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
@@ -199,6 +210,12 @@ describe("the README, followed in an empty folder with the packed package", () =
     expect(await lines("npx tsx retries.ts")).toEqual(["hello, at attempt 3"]);
     expect(await lines("npx tsx news.ts")).toEqual(["It rains.", "It pours.", "The sun is back."]);
     expect(await lines("npx tsx errors.ts")).toEqual(["INVALID_ARGUMENT: be brief true yes", "at most 10"]);
+  }, 120_000);
+
+  it("has topics, on one node and on two", async () => {
+    expect(await lines("npx tsx topics.ts")).toEqual(["Dinner is ready.", "Coffee, too."]);
+    expect(await lines("npx tsx ticks.ts")).toEqual(["11", "12", "13", "true", "true 0"]);
+    expect(await lines("npx tsx nodes.ts")).toEqual(["10", "11"]);
   }, 120_000);
 
   it("has handlers whose effect happens once, in this process and in the next", async () => {

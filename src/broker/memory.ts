@@ -65,7 +65,7 @@ class MemoryBroker implements Broker {
   #topic(spec: TopicSpec): MemoryTopic {
     let topic = this.#topics.get(spec.name);
     if (topic === undefined) {
-      topic = new MemoryTopic(spec, this.init.newEpoch(), this.init.maxHistoryBytes, this.#memory);
+      topic = new MemoryTopic(spec, this.init, this.#memory);
       this.#topics.set(spec.name, topic);
     }
     return topic;
@@ -99,6 +99,7 @@ class MemoryTopic {
   readonly #memory: Memory;
   #counted = 0;
   readonly #epoch: string;
+  readonly #clock: Clock;
   readonly #limits: KeepLimits | undefined;
   readonly #conflates: boolean;
   readonly #feeds = new Set<MemoryFeed>();
@@ -106,9 +107,11 @@ class MemoryTopic {
   #offset = 0;
   #ids: Map<string, { readonly offset: number; readonly time: number }> | undefined;
 
-  constructor({ history, conflates }: TopicSpec, epoch: string, bytes: number, memory: Memory) {
+  constructor({ history, conflates }: TopicSpec, init: MemoryBrokerInit, memory: Memory) {
+    const bytes = init.maxHistoryBytes;
+    this.#clock = init.clock;
     this.#memory = memory;
-    this.#epoch = epoch;
+    this.#epoch = init.newEpoch();
     this.#conflates = conflates;
     this.#limits = history === undefined ? undefined : { ...history, bytes };
     this.clear();
@@ -165,10 +168,12 @@ class MemoryTopic {
 
   read(after: number, count: number, bytes: number): Slice {
     if (this.#kept === undefined) return { publications: [], whole: after >= this.#offset };
+    this.trim(this.#clock());
     return this.#kept.read(after, count, bytes);
   }
 
   offsetBefore(count: number): number {
+    this.trim(this.#clock());
     return this.#kept?.offsetBefore(count) ?? this.#offset;
   }
 

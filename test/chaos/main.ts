@@ -33,20 +33,21 @@ function readArguments() {
     if (!Number.isInteger(seed)) throw new Error(`--seed must be a whole number, not ${values.seed}`);
     return { minutes, subscribers, seed, help: values.help };
   } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}\n`);
     process.exit(2);
   }
 }
 
+const print = (text: string) => process.stdout.write(`${text}\n`);
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const { minutes, subscribers, seed, help } = readArguments();
 if (help) {
-  console.log(HELP);
+  print(HELP);
   process.exit(0);
 }
 const random = seededRandom(seed);
-console.log(`seed ${seed}: ${subscribers} subscribers, ${minutes} minutes`);
+print(`seed ${seed}: ${subscribers} subscribers, ${minutes} minutes`);
 const chaos = await Chaos.start(random, subscribers);
 const end = performance.now() + minutes * 60_000;
 const cutting = setInterval(() => chaos.cut(random() * 0.2), 1_000);
@@ -65,7 +66,7 @@ await chaos.settle(60_000);
 clearInterval(showing);
 const { injected, faults, ...figures } = chaos.outcome;
 await chaos.close();
-console.log(table([...Object.entries(figures), ...injected].map(([name, value]) => [name, String(value)])));
-for (const fault of faults) console.log(fault);
-console.log(faults.length === 0 ? "nothing was lost, and nothing came twice" : `${faults.length} faults`);
+print(table([...Object.entries(figures), ...injected].map(([name, value]) => [name, String(value)])));
+for (const fault of faults) print(fault);
+print(faults.length === 0 ? "nothing was lost, and nothing came twice" : `${faults.length} faults`);
 process.exit(faults.length === 0 ? 0 : 1);
