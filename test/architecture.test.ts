@@ -43,7 +43,7 @@ const layers: Readonly<Record<string, Layer>> = {
   pino: { below: ["base"], pure: false },
   nats: { below: ["base", "rpc", "broker", "idempotency"], pure: false },
   testing: { below: everything, pure: false },
-  bench: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
+  bench: { below: [...everything, "nats", "testing", "gen"], pure: false, showcase: true },
   tune: { below: ["base", "wire", "compression"], pure: false },
   demo: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
 };

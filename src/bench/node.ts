@@ -1,0 +1,26 @@
+// A node of `nodes.ts`. Arguments: "memory", "plain" or "history"; address of NATS.
+import { BenchService, WatchResponseSchema } from "../../gen/hawser/bench/v1/bench_pb.js";
+import { natsBroker } from "../nats/index.js";
+import { createServer, defineTopic } from "../server/index.js";
+
+const [, , kind = "memory", servers = ""] = process.argv;
+const Watched = defineTopic({
+  name: `bench.${kind}`,
+  schema: WatchResponseSchema,
+  ...(kind === "plain" ? {} : { history: { size: 10_000, ttlMs: 600_000 } }),
+});
+const server = createServer({
+  ...(kind === "memory" ? {} : { broker: natsBroker({ servers, prefix: "bench" }) }),
+  routes: (router) =>
+    router.service(BenchService, {
+      watch: () => Watched(),
+      // Publishes what it gets, and answers when the broker has it.
+      async echo({ id, name, body }, context) {
+        await context.publish(Watched(), { body });
+        return { id, name };
+      },
+    }),
+});
+const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
+process.on("disconnect", () => process.exit(0));
+process.send?.([port]);
