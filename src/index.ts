@@ -17,6 +17,7 @@ export type {
   Observer,
   Refused,
   SessionEvent,
+  TopicFigures,
   Traffic,
 } from "./base/observer.js";
 export type { Begun, Claim, IdempotencyId, IdempotencyStore, RequestShape } from "./idempotency/store.js";

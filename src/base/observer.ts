@@ -99,6 +99,26 @@ export interface LimitEvent {
   readonly address?: string | undefined;
 }
 
+/** What a server's topics have done so far. Live; whole numbers that only grow, but for `subscribers` and `channels`. */
+export interface TopicFigures {
+  /** Calls that are attached to a topic now. */
+  readonly subscribers: number;
+  /** Topics that have subscribers now, or had some a moment ago. */
+  readonly channels: number;
+  /** Messages that this node has published. */
+  readonly published: number;
+  /** Publications that have come to this node. */
+  readonly received: number;
+  /** Publications that were written to subscribers. */
+  readonly delivered: number;
+  /** Of these, those that were caught up with. */
+  readonly recovered: number;
+  /** How often a subscriber fell behind: its link or its reader was too slow. */
+  readonly fellBehind: number;
+  /** Gaps that subscribers were told of. */
+  readonly gaps: number;
+}
+
 /**
  * What a connection and a server report to, for metrics, traces and logs. All methods are optional, and what is not there
  * costs nothing. They are called in the middle of things: return soon. What they throw is logged and does no other harm.
@@ -117,6 +137,8 @@ export interface Observer {
   callRetried?(name: string, code: Code): void;
   /** Server: a limit was met. */
   limited?(event: LimitEvent): void;
+  /** Server: called once, when it is made. */
+  topics?(figures: TopicFigures): void;
 }
 
 const METHODS = [
@@ -127,6 +149,7 @@ const METHODS = [
   "callStarted",
   "callRetried",
   "limited",
+  "topics",
 ] as const satisfies readonly (keyof Observer)[];
 
 type AnyMethod = (...values: unknown[]) => unknown;

@@ -165,7 +165,11 @@ const contenders: readonly Contender[] = [
 const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
 for (let round = 1; round <= Number(values.rounds); round++) {
   for (const contender of contenders) {
-    process.stderr.write(`${process.stderr.isTTY ? "\r" : ""}round ${round}: ${contender.name}`.padEnd(79).concat(process.stderr.isTTY ? "" : "\n"));
+    process.stderr.write(
+      `${process.stderr.isTTY ? "\r" : ""}round ${round}: ${contender.name}`
+        .padEnd(79)
+        .concat(process.stderr.isTTY ? "" : "\n"),
+    );
     samples.get(contender.name)?.push(await measure(contender));
   }
 }

@@ -15,6 +15,8 @@ export type Task =
       readonly perTurn: number;
       readonly bytes: number;
     }
+  /** Opens so many connections more that are subscribed to a topic. */
+  | { readonly kind: "watch"; readonly connections: number }
   /** Opens so many connections more, which stay; each makes so many calls. */
   | { readonly kind: "hold"; readonly connections: number; readonly calls: number };
 
@@ -57,13 +59,16 @@ async function connect(contender: Contender): Promise<void> {
   const client = await contender.connect(Number(port), bodies);
   const held: BenchClient[] = [];
   const subscribers: CountingSocket[] = [];
-  const fanOut = async ({ connections, messages, perTurn, bytes }: Task & { readonly kind: "fanOut" }) => {
-    for (let i = subscribers.length; i < connections; i += 50) {
+  const subscribe = async (connections: number) => {
+    for (let i = 0; i < connections; i += 50) {
       const some = Array.from({ length: Math.min(50, connections - i) }, () =>
         contender.subscribe(Number(port)),
       );
       subscribers.push(...(await Promise.all(some)));
     }
+  };
+  const fanOut = async ({ connections, messages, perTurn, bytes }: Task & { readonly kind: "fanOut" }) => {
+    await subscribe(connections - subscribers.length);
     const done = Promise.all(subscribers.map((subscriber) => subscriber.wait(messages)));
     await client.publish(messages, perTurn, bytes);
     await done;
@@ -89,7 +94,9 @@ async function connect(contender: Contender): Promise<void> {
           ? client.push(task.messages)
           : task.kind === "fanOut"
             ? fanOut(task)
-            : hold(task.connections, task.calls);
+            : task.kind === "watch"
+              ? subscribe(task.connections)
+              : hold(task.connections, task.calls);
     work.then(
       () => {
         const ms = performance.now() - start;

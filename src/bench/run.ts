@@ -51,7 +51,8 @@ export async function measure(
       await next(client);
       await work(client, scenario.warmUp);
       const { task } = scenario;
-      const memoryBefore = task.kind === "hold" ? await memory(server) : 0;
+      const holds = task.kind === "hold" || task.kind === "watch";
+      const memoryBefore = holds ? await memory(server) : 0;
       const before = await cpu(server);
       const outcome = await work(client, task);
       const after = await cpu(server);
@@ -63,7 +64,7 @@ export async function measure(
             : task.kind === "fanOut"
               ? task.messages * task.connections
               : task.connections;
-      if (task.kind === "hold") {
+      if (holds) {
         // What was under way settles: handshakes of the last connections, and what the collector has put off.
         await new Promise((resolve) => setTimeout(resolve, 500));
         return {

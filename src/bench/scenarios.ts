@@ -175,5 +175,14 @@ export function scenarios(scale: number): readonly Scenario[] {
       contenders: ["raw ws", "hawser, authenticated"],
       aim: "B ≤ 3",
     },
+    {
+      name: "memory of 5,000 connections that are subscribed to a topic",
+      bodyBytes: 32,
+      warmUp: { kind: "watch", connections: 200 },
+      task: { kind: "watch", connections: 5_000 },
+      unit: "B/connection",
+      contenders: PEERS,
+      aim: "",
+    },
   ];
 }

@@ -52,10 +52,18 @@ const INACTIVE = 5_000_000_000;
 
 const TIMEOUT_MS = 2_000;
 
+/** A consumer that is not made within this time never will be: a third of them are placed on a server that has just died. */
+const CONSUMER_MS = 1_000;
+
+/** So long all are asked for one by one, after a consumer has failed: the leader answers that alone. In milliseconds. */
+const WITHOUT_CONSUMERS_MS = 10_000;
+
 /** Reads what is stored of topics, and proves that nothing is missing in it. */
 export class HistoryReader {
   readonly #link: NatsLink;
   readonly #api: JetStreamApi;
+  /** Until then no consumers are made, by `performance.now()`. */
+  #withoutConsumersUntil = Number.NEGATIVE_INFINITY;
 
   constructor(link: NatsLink, api: JetStreamApi) {
     this.#link = link;
@@ -142,7 +150,7 @@ export class HistoryReader {
     };
     const isOver = (): boolean => state !== "more";
     while (!isOver()) {
-      for (let asked = 0; asked < SINGLY && !isOver(); asked++) {
+      for (let asked = 0; !isOver() && (asked < SINGLY || this.#isWithoutConsumers); asked++) {
         const publication = await this.#next(stream, subject, next);
         if (publication === undefined) state = "done";
         else take(publication);
@@ -178,7 +186,11 @@ export class HistoryReader {
     }
   }
 
-  /** One batch of a consumer that is made for it. */
+  get #isWithoutConsumers(): boolean {
+    return performance.now() < this.#withoutConsumersUntil;
+  }
+
+  /** One batch of a consumer that is made for it; nothing, if it fails. */
   async #consume(
     stream: HistoryStream,
     subject: string,
@@ -188,30 +200,28 @@ export class HistoryReader {
     headersOnly: boolean,
     onPublication: (publication: StoredPublication) => void,
   ): Promise<void> {
-    const { name } = await this.#refusable(
-      this.#api.request<{ name: string }>(
-        `CONSUMER.CREATE.${stream.name}`,
-        {
-          stream_name: stream.name,
-          config: {
-            deliver_policy: "by_start_sequence",
-            opt_start_seq: from,
-            ack_policy: "none",
-            filter_subject: subject,
-            headers_only: headersOnly,
-            mem_storage: true,
-            num_replicas: 1,
-            inactive_threshold: INACTIVE,
-          },
-        },
-        TIMEOUT_MS,
-      ),
-    );
+    const config = {
+      deliver_policy: "by_start_sequence",
+      opt_start_seq: from,
+      ack_policy: "none",
+      filter_subject: subject,
+      headers_only: headersOnly,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: INACTIVE,
+    };
     try {
+      const { name } = await this.#api.request<{ name: string }>(
+        `CONSUMER.CREATE.${stream.name}`,
+        { stream_name: stream.name, config },
+        CONSUMER_MS,
+      );
       await this.#pull(stream, name, count, bytes, onPublication);
-    } finally {
       // Nobody waits for it; without an answer it goes by itself.
-      if (this.#link.up) this.#link.connection.publish(`$JS.API.CONSUMER.DELETE.${stream.name}.${name}`);
+      this.#link.connection.publish(`$JS.API.CONSUMER.DELETE.${stream.name}.${name}`);
+    } catch (error) {
+      if (!this.#link.up) throw error;
+      this.#withoutConsumersUntil = performance.now() + WITHOUT_CONSUMERS_MS;
     }
   }
 
@@ -252,7 +262,7 @@ export class HistoryReader {
           else end(unavailable("history cannot be read", "no", error));
         },
       });
-      const timer = setTimeout(() => end(unavailable("history cannot be read: no answer")), TIMEOUT_MS);
+      const timer = setTimeout(() => end(unavailable("history cannot be read: no answer")), CONSUMER_MS);
       // A message that is larger than that alone would not be given at all.
       const maxPayload = this.#link.connection.info?.max_payload ?? 1_048_576;
       const request = {
@@ -270,16 +280,6 @@ export class HistoryReader {
         end(unavailable("history cannot be read", "no", error));
       }
     });
-  }
-
-  async #refusable<T>(request: Promise<T>): Promise<T> {
-    try {
-      return await request;
-    } catch (error) {
-      if (error instanceof JetStreamRefusal)
-        throw unavailable(`history cannot be read: ${error.message}`, "no", error);
-      throw error;
-    }
   }
 }
 

@@ -15,6 +15,7 @@ export interface PrometheusOptions {
 const CALL_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const LINK_BUCKETS = [1, 10, 60, 300, 1_800, 7_200, 43_200, 86_400];
 const DOWN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const TOPIC_EVENTS = ["published", "received", "delivered", "recovered", "fellBehind", "gaps"] as const;
 const CALL = ["side", "service", "method"] as const;
 
 /**
@@ -54,6 +55,9 @@ export function prometheusObserver(options: PrometheusOptions = {}): Observer {
       (full) => new Histogram({ name: full, help, labelNames, buckets: [...bounds], registers: [registry] }),
     );
 
+  // Read before the other one: both are brought up to date then.
+  const topicEvents = counter("topic_events_total", "What topics did, by event", ["event"]);
+  const topicSubscribers = gauge("topic_subscribers", "Calls that are attached to a topic", []);
   const links = gauge("links", "Links that are open", ["side"]);
   const linksClosed = counter("links_closed_total", "Links that have ended, by close code", ["side", "code"]);
   const linkSeconds = histogram("link_duration_seconds", "How long links stood", ["side"], LINK_BUCKETS);
@@ -148,6 +152,14 @@ export function prometheusObserver(options: PrometheusOptions = {}): Observer {
       retries.inc({ service, method, code: codeName(code) });
     },
     limited: ({ limit }) => limits.inc({ limit }),
+    topics(figures) {
+      let before = { ...figures };
+      onCollect(topicEvents, () => {
+        for (const event of TOPIC_EVENTS) topicEvents.inc({ event }, figures[event] - before[event]);
+        topicSubscribers.inc(figures.subscribers - before.subscribers);
+        before = { ...figures };
+      });
+    },
   };
 }
 

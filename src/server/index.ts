@@ -10,7 +10,6 @@ export {
   sqliteIdempotencyStore,
 } from "../idempotency/sqlite.js";
 export * from "../index.js";
-export type { TopicCounters } from "../topics/counters.js";
 export type { AuthRequest } from "./authentication.js";
 export type { EvictionLimit, ServerEvents } from "./events.js";
 export type { Health } from "./health.js";

@@ -12,10 +12,10 @@ import type { PresenceMember } from "../../gen/hawser/v1/presence_pb.js";
 import { checkDuration, checkKeys } from "../base/check.js";
 import { CloseCode } from "../base/close.js";
 import { hex } from "../base/hex.js";
+import type { TopicFigures } from "../base/observer.js";
 import { Timers } from "../driver/timers.js";
 import type { PublishedAt, PublishOptions, Topic } from "../rpc/topic.js";
 import type { Transport } from "../rpc/transport.js";
-import type { TopicCounters } from "../topics/counters.js";
 import { checkPresence } from "../topics/define.js";
 import { Cluster, type Target } from "./cluster/cluster.js";
 import { RemotePeer } from "./cluster/remote-peer.js";
@@ -111,7 +111,7 @@ export interface Server {
    */
   peer(target: { readonly session: string } | { readonly identity: string }): Transport;
   /** What this node's topics have done so far. */
-  readonly topics: Readonly<TopicCounters>;
+  readonly topics: TopicFigures;
   /**
    * Turns new connections away (HTTP 503), asks clients to go elsewhere, each at a moment of its own, closes the link of each
    * with 1001 when its calls in flight are done, and in the end does as `close` does. Nothing is lost by it that is done in time.
@@ -186,7 +186,7 @@ class HawserServer implements Server {
     return this.sessions.hub.presence.list(topic.name);
   }
 
-  get topics(): Readonly<TopicCounters> {
+  get topics(): TopicFigures {
     return this.sessions.hub.counters;
   }
 

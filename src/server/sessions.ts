@@ -111,6 +111,7 @@ export class Sessions implements SessionOwner, Iterable<ServerSession> {
     const retrier = new Retrier(NO_RETRIES, { clock: timers.clock, random, after });
     this.createTransport = (calls) =>
       createTransport({ calls, retrier, newKey, observer }, settings.callInterceptors);
+    observer?.topics?.(this.hub.counters);
     this.calls = {
       role: "server",
       clock: timers.clock,
