@@ -190,8 +190,8 @@ export class Subscriber implements TopicSubscriber {
 
   #goTo(epoch: string, offset: number, answers: number): void {
     const { channel } = this;
-    if (epoch === channel.epoch && offset <= channel.head)
-      return this.#begin(epoch, offset, Gap.none, answers);
+    // It may be ahead of this node, which has not heard everything yet; what comes twice then, the client drops.
+    if (epoch === channel.epoch) return this.#begin(epoch, offset, Gap.none, answers);
     this.#origin = { epoch, offset };
     // Another numbering: all that is kept of this one is new to it.
     const oldest = channel.offsetBefore(Number.MAX_SAFE_INTEGER);
