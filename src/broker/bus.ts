@@ -1,12 +1,16 @@
 /** Whom a message is for: parts of any text, such as `["node", name, "relay"]`. */
 export type Address = readonly string[];
 
-/** A message from a node. */
+/** A message from a node. Its payload may be a part of something larger: who keeps it copies it. */
 export interface BusMessage {
   readonly payload: Uint8Array;
-  /** The rest of the address, where the listener's ends in {@link REST}. */
+  /** The one part in place of {@link REST}; nothing where the listener's address does not end in it. */
   readonly rest: readonly string[];
-  /** Answers it; without effect when nobody asked. */
+  /**
+   * Answers it; without effect when nobody asked, or when it was answered before.
+   *
+   * @throws RpcError RESOURCE_EXHAUSTED for a payload that is too large.
+   */
   reply(payload: Uint8Array): void;
 }
 
@@ -20,7 +24,7 @@ export interface Listener {
   close(): void;
 }
 
-/** What {@link Bus.watch} tells. */
+/** What {@link Bus.watch} tells: first, at once, of each node that is there; of whether others can be reached, changes only. */
 export interface BusEvents {
   /** A node has come, or was there when the watch began. */
   onNode?(node: string): void;
@@ -36,7 +40,10 @@ export interface Registered {
   readonly id: string;
 }
 
-/** Messages between nodes: in order from one node to another, at most once. */
+/**
+ * Messages between nodes: in order from one node to another, at most once. Payloads must not be changed once they are sent.
+ * Addresses may have about 3,500 bytes.
+ */
 export interface Bus {
   /** This node. */
   readonly node: string;
@@ -55,10 +62,15 @@ export interface Bus {
   /**
    * Asks whoever listens, and resolves with the first answer.
    *
-   * @throws RpcError UNAVAILABLE with `executed: "no"` at once when nobody listens; DEADLINE_EXCEEDED after the time.
+   * @throws RpcError UNAVAILABLE with `executed: "no"` at once when nobody listens, with `"unknown"` when other nodes can no longer
+   * be reached; DEADLINE_EXCEEDED after the time.
    */
   ask(address: Address, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
-  /** Asks all that listen, and resolves with their answers: when as many have come as there are nodes, or after the time. */
+  /**
+   * Asks all that listen, and resolves with their answers: when as many have come as there are nodes, or after the time.
+   *
+   * @throws RpcError UNAVAILABLE when other nodes cannot be reached.
+   */
   askAll(address: Address, payload: Uint8Array, timeoutMs: number): Promise<readonly Uint8Array[]>;
   /**
    * Says that something is on this node, for as long as the node lives, until {@link Bus.unregister}. Written in the
@@ -70,6 +82,10 @@ export interface Bus {
    */
   register(kind: string, name: string, id: string): void;
   unregister(kind: string, name: string, id: string): void;
-  /** What is registered under a name on nodes that are alive. */
+  /**
+   * What is registered under a name on nodes that are alive.
+   *
+   * @throws RpcError UNAVAILABLE when other nodes cannot be reached.
+   */
   locate(kind: string, name: string): Promise<readonly Registered[]>;
 }
