@@ -2,7 +2,7 @@
 export interface Position {
   /** Names the numbering: offsets of two epochs have nothing to do with each other. At most 64 characters. */
   readonly epoch: string;
-  /** Offset of the last publication; 0 before the first. */
+  /** Offset of the last publication; before the first, one below its. */
   readonly offset: number;
 }
 
@@ -10,7 +10,7 @@ export interface Position {
 export interface Publication {
   /** Its place in the topic: increasing within an epoch, not always by one. Above 0. */
   readonly offset: number;
-  /** Offset of the publication before it; 0 when there was none. */
+  /** Offset of the publication before it, or of where the topic stood when there was none. */
   readonly previous: number;
   readonly payload: Uint8Array;
   /** Publications with the same key replace each other for slow subscribers of topics that conflate; else `""`. */

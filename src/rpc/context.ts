@@ -24,7 +24,10 @@ export interface Identity {
    * for new credentials ahead of it; without good ones its link is closed with 4401. Default: never.
    */
   readonly expiresAt?: number | undefined;
-  /** Whatever else handlers want to know. Stays in this process. */
+  /**
+   * Whatever else handlers want to know. Clients never get it. With several nodes it travels, as JSON, to the node that has the
+   * client's session: what JSON does not keep, such as a `Date` or a `Map`, is not the same there.
+   */
   readonly claims?: unknown;
 }
 

@@ -141,7 +141,11 @@ export class Greeting implements TimerItem, LinkEvents {
     if (cluster === undefined || hello.mode !== HelloMode.resume || sameBytes(hello.epoch, epoch))
       return false;
     const relayed = await cluster.relay(hello, identity, this.#link, info);
-    if (relayed === undefined) return this.#gone;
+    if (relayed === "gone") return this.#gone;
+    if (relayed === "later") {
+      this.#reject(CloseCode.tryLater, "the node that has the session cannot be asked at the moment");
+      return true;
+    }
     if (this.#gone) relayed.linkClosed(this.#link, CloseCode.abnormal, "");
     else this.#session = relayed;
     this.#info = undefined;

@@ -276,8 +276,14 @@ class HawserServer implements Server {
       [...this.sessions].map((session) => [session, now + this.sessions.random() * spreadMs]),
     );
     const told = new Set<LiveSession>();
+    // Links whose sessions are on other nodes lose nothing by going at once, but not all at one moment.
+    for (const relayed of this.sessions.cluster?.relayed ?? []) {
+      const leave = () => relayed.leave(CloseCode.goingAway, GOING_AWAY);
+      this.#timers.after(this.sessions.random() * spreadMs, leave);
+    }
     const seen = new Set(waiting.keys());
-    while (waiting.size + told.size > 0 && this.#timers.clock() < now + timeoutMs) {
+    const isRelaying = () => [...(this.sessions.cluster?.relayed ?? [])].length > 0;
+    while ((waiting.size + told.size > 0 || isRelaying()) && this.#timers.clock() < now + timeoutMs) {
       // Who was on the way in when the door was shut goes again at once.
       for (const session of this.sessions) {
         if (seen.has(session)) continue;

@@ -13,7 +13,7 @@ export interface TopicDefinitionOptions<Args extends unknown[], Desc extends Des
   readonly schema: Desc;
   /**
    * What is kept for subscribers that come back, or that ask for the newest: so many publications, for so many milliseconds;
-   * both limits hold. Default: nothing beyond what is on its way, so a subscriber that was away for long is told of a gap.
+   * both limits hold. (With `slow: "latest"` the memory broker counts keys instead of publications.) Default: nothing beyond what is on its way, so a subscriber that was away for long is told of a gap.
    */
   readonly history?: { readonly size: number; readonly ttlMs: number };
   /**

@@ -80,6 +80,11 @@ async function clientOf(nodes: readonly Node[], options: ConnectOptions = {}) {
   return {
     connection,
     events,
+    /** From now on new links lead to this node; unless it is not wanted, the present one breaks. */
+    lead(node: number, cut = true) {
+      at = node;
+      if (cut) for (const socket of open) socket.resetAndDestroy();
+    },
     /** Breaks the link; the next one leads to this node. */
     async goTo(node: number) {
       at = node;
@@ -173,6 +178,33 @@ describe("a link that comes to another node", () => {
     expect(nodes[1]?.server.sessions.size).toBe(1);
     const { id } = await createClient(EchoService, connection).echo({ id: 5n });
     expect(id).toBe(5n);
+  });
+
+  it("waits while the nodes cannot reach each other for a moment, and its session is not lost by that", async () => {
+    const nodes = await startNodes(2);
+    const { connection, events, lead } = await clientOf(nodes);
+    await connection.ready();
+    const attempts: number[] = [];
+    connection.on("reconnecting", ({ code }) => attempts.push(code));
+    nodes[1]?.broker.member().partition();
+    lead(1);
+    await until(() => attempts.includes(1013));
+    nodes[1]?.broker.member().heal();
+    await until(() => connection.state === "open");
+    expect(events).toEqual(["resumed"]);
+    expect(nodes.map(({ server }) => server.sessions.size)).toEqual([1, 0]);
+  });
+
+  it("is sent away by a node that drains, and its session goes on over another one", async () => {
+    const nodes = await startNodes(3);
+    const { connection, events, goTo, lead } = await clientOf(nodes);
+    await connection.ready();
+    await goTo(1);
+    lead(2, false);
+    await nodes[1]?.server.drain({ timeoutMs: 2_000, spreadMs: 200 });
+    await until(() => events.length === 2);
+    expect(events).toEqual(["resumed", "resumed"]);
+    expect(nodes[0]?.server.sessions.size).toBe(1);
   });
 
   it("is not let into a session of somebody else", async () => {

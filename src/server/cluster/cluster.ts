@@ -1,5 +1,10 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { AddressedResultSchema, AddressedSchema, type PipeOpen } from "../../../gen/hawser/v1/cluster_pb.js";
+import {
+  AddressedResultSchema,
+  AddressedSchema,
+  type PipeOpen,
+  type RelayedLink,
+} from "../../../gen/hawser/v1/cluster_pb.js";
 import { CloseCode } from "../../base/close.js";
 import { hex } from "../../base/hex.js";
 import type { Bus, Listener } from "../../broker/bus.js";
@@ -20,6 +25,12 @@ export type Target = { readonly identity: string } | { readonly session: string 
 /** Nodes have this long to say to how many a publication went. */
 const ANSWER_MS = 5_000;
 
+/**
+ * After other nodes could not be reached, or can be reached again, for so long it is not taken for certain that a node which does not
+ * answer is gone.
+ */
+const SETTLE_MS = 10_000;
+
 /** What this node does together with the others. */
 export class Cluster {
   readonly bus: Bus;
@@ -27,6 +38,9 @@ export class Cluster {
   readonly bridges: Bridges;
   readonly #sessions: Sessions;
   readonly #addressed: Listener;
+  readonly #relayed = new Set<RelayedSession>();
+  readonly #stopWatching: () => void;
+  #changedAt: number = Number.NEGATIVE_INFINITY;
   #draining = false;
 
   constructor(bus: Bus, sessions: Sessions) {
@@ -42,6 +56,11 @@ export class Cluster {
       asked.reply(toBinary(AddressedResultSchema, create(AddressedResultSchema, { recipients })));
     });
     for (const session of sessions) this.opened(session);
+    this.#stopWatching = bus.watch({
+      onUp: () => {
+        this.#changedAt = sessions.timers.clock();
+      },
+    });
   }
 
   /** Sessions are not taken over from here on. */
@@ -52,6 +71,7 @@ export class Cluster {
   close(code: number, reason: string): void {
     this.pipes.close(code, reason);
     this.#addressed.close();
+    this.#stopWatching();
   }
 
   // ---- where sessions are --------------------------------------------------------------------------------------
@@ -97,23 +117,44 @@ export class Cluster {
 
   // ---- links of sessions on other nodes ------------------------------------------------------------------------
 
-  /** Passes a link to the node that has its session, if that is there and takes it. */
+  /**
+   * Passes a link to the node that has its session. `"gone"`: the node is not there, or has not got the session any more.
+   * `"later"`: nobody can tell at the moment.
+   */
   async relay(
     hello: HelloFrame,
     identity: Identity | undefined,
     link: BroadcastLink,
     info: UpgradeInfo,
-  ): Promise<RelayedSession | undefined> {
-    const node = hex(hello.epoch);
-    if (node === this.bus.node || !this.bus.up) return undefined;
+  ): Promise<RelayedSession | "gone" | "later"> {
+    if (!this.bus.up) return this.#isUnsettled ? "later" : "gone";
+    let value: RelayedLink;
     try {
-      const value = relayedLink(hello, identity, info);
-      const pipe = await this.pipes.open(node, { case: "link", value });
-      return "refused" in pipe ? undefined : new RelayedSession(link, pipe);
-    } catch {
-      // The node is not there, or does not answer: its sessions are lost.
-      return undefined;
+      value = relayedLink(hello, identity, info);
+    } catch (error) {
+      this.#sessions.settings.logger.error("hawser: claims of an identity cannot go to another node:", error);
+      return "gone";
     }
+    try {
+      const pipe = await this.pipes.open(hex(hello.epoch), { case: "link", value });
+      if ("refused" in pipe) return "gone";
+      const relayed = new RelayedSession(link, pipe, () => this.#relayed.delete(relayed));
+      this.#relayed.add(relayed);
+      return relayed;
+    } catch {
+      // It is not there, or does not answer. It may be on its way back to the others itself, when they all were cut off.
+      return this.#isUnsettled ? "later" : "gone";
+    }
+  }
+
+  /** Links whose sessions are on other nodes. */
+  get relayed(): Iterable<RelayedSession> {
+    return this.#relayed;
+  }
+
+  /** Whether the nodes have lost each other a moment ago, or have just come together again. */
+  get #isUnsettled(): boolean {
+    return this.#sessions.timers.clock() - this.#changedAt < SETTLE_MS;
   }
 
   #onOpen({ what }: PipeOpen, pipe: Pipe): PipeRefusal | undefined {

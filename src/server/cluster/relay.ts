@@ -36,12 +36,14 @@ export function relayedLink(
 export class RelayedSession implements LinkSession {
   readonly #link: BroadcastLink;
   readonly #pipe: Pipe;
+  readonly #onEnd: () => void;
   /** Bytes that the client's link has still to write. */
   #held = 0;
 
-  constructor(link: BroadcastLink, pipe: Pipe) {
+  constructor(link: BroadcastLink, pipe: Pipe, onEnd: () => void) {
     this.#link = link;
     this.#pipe = pipe;
+    this.#onEnd = onEnd;
     pipe.listen({
       onMessage: (bytes, plain) => {
         link.send({ head: bytes, body: undefined, bytes: bytes.length, plain });
@@ -49,8 +51,16 @@ export class RelayedSession implements LinkSession {
         else this.#held += bytes.length;
       },
       onDrain: () => undefined,
-      onClose: (code, reason) => link.close(code, reason),
+      onClose: (code, reason) => {
+        onEnd();
+        link.close(code, reason);
+      },
     });
+  }
+
+  /** Sends the client away: its session goes on over another node. */
+  leave(code: number, reason: string): void {
+    this.#link.close(code, reason);
   }
 
   receive(_link: BroadcastLink, bytes: Uint8Array): void {
@@ -68,6 +78,7 @@ export class RelayedSession implements LinkSession {
   }
 
   linkClosed(_link: BroadcastLink, code: number, reason: string): void {
+    this.#onEnd();
     this.#pipe.close(code, reason);
   }
 }
