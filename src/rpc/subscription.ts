@@ -99,9 +99,11 @@ export class Subscription implements Tracker {
     this.#asked = 0;
     this.#topic = frame.topic;
     this.#owner.numbered(this, frame.topic);
-    if (frame.gap !== Gap.none) this.#onGap(frame);
-    this.#epoch = frame.epoch;
-    this.#offset = frame.offset;
+    if (frame.gap !== Gap.none) {
+      this.#onGap(frame);
+      this.#epoch = frame.epoch;
+      this.#offset = frame.offset;
+    }
     // What was consumed while nothing could be said.
     this.giveRoom();
     if (frame.stale !== this.#stale) {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hawser/v1/cluster.proto.
  */
 export const file_hawser_v1_cluster: GenFile = /*@__PURE__*/
-  fileDesc("ChdoYXdzZXIvdjEvY2x1c3Rlci5wcm90bxIJaGF3c2VyLnYxIrEBCgxOb2RlUHJlc2VuY2USDAoEbm9kZRgBIAEoCRINCgV0b3BpYxgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhAKCHByZXZpb3VzGAQgASgEEg0KBXdob2xlGAUgASgIEikKBmpvaW5lZBgGIAMoCzIZLmhhd3Nlci52MS5QcmVzZW5jZU1lbWJlchInCgRsZWZ0GAcgAygLMhkuaGF3c2VyLnYxLlByZXNlbmNlTWVtYmVyIlgKCUFkZHJlc3NlZBINCgV0b3BpYxgBIAEoCRISCghpZGVudGl0eRgCIAEoCUgAEhEKB3Nlc3Npb24YAyABKAlIABIPCgdwYXlsb2FkGAQgASgMQgQKAnRvIiUKD0FkZHJlc3NlZFJlc3VsdBISCgpyZWNpcGllbnRzGAEgASgNIokBCgRQaXBlEgoKAmlkGAEgASgJEgwKBGZyb20YAiABKAkSCwoDc2VxGAMgASgEEg0KBXRha2VuGAQgASgEEiYKB3BhY2tldHMYBSADKAsyFS5oYXdzZXIudjEuUGlwZVBhY2tldBIjCgVjbG9zZRgGIAEoCzIULmhhd3Nlci52MS5QaXBlQ2xvc2UiKQoKUGlwZVBhY2tldBIMCgRkYXRhGAEgASgMEg0KBXBsYWluGAIgASgIIikKCVBpcGVDbG9zZRIMCgRjb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJnCghQaXBlT3BlbhIKCgJpZBgBIAEoCRIMCgRmcm9tGAIgASgJEiYKBGxpbmsYAyABKAsyFi5oYXdzZXIudjEuUmVsYXllZExpbmtIABIRCgdzZXNzaW9uGAQgASgJSABCBgoEd2hhdCJ2CgtSZWxheWVkTGluaxINCgVoZWxsbxgBIAEoDBIUCgxoYXNfaWRlbnRpdHkYAiABKAgSEAoIaWRlbnRpdHkYAyABKAkSEgoKZXhwaXJlc19hdBgEIAEoARIOCgZjbGFpbXMYBSABKAkSDAoEaW5mbxgGIAEoCSItCgpQaXBlT3BlbmVkEg8KB3JlZnVzZWQYASABKA0SDgoGcmVhc29uGAIgASgJYgZwcm90bzM", [file_hawser_v1_presence]);
+  fileDesc("ChdoYXdzZXIvdjEvY2x1c3Rlci5wcm90bxIJaGF3c2VyLnYxIrEBCgxOb2RlUHJlc2VuY2USDAoEbm9kZRgBIAEoCRINCgV0b3BpYxgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhAKCHByZXZpb3VzGAQgASgEEg0KBXdob2xlGAUgASgIEikKBmpvaW5lZBgGIAMoCzIZLmhhd3Nlci52MS5QcmVzZW5jZU1lbWJlchInCgRsZWZ0GAcgAygLMhkuaGF3c2VyLnYxLlByZXNlbmNlTWVtYmVyIlgKCUFkZHJlc3NlZBINCgV0b3BpYxgBIAEoCRISCghpZGVudGl0eRgCIAEoCUgAEhEKB3Nlc3Npb24YAyABKAlIABIPCgdwYXlsb2FkGAQgASgMQgQKAnRvIiUKD0FkZHJlc3NlZFJlc3VsdBISCgpyZWNpcGllbnRzGAEgASgNIpsBCgRQaXBlEgoKAmlkGAEgASgJEgwKBGZyb20YAiABKAkSCwoDc2VxGAMgASgEEg0KBXRha2VuGAQgASgEEiYKB3BhY2tldHMYBSADKAsyFS5oYXdzZXIudjEuUGlwZVBhY2tldBIjCgVjbG9zZRgGIAEoCzIULmhhd3Nlci52MS5QaXBlQ2xvc2USEAoIcmVjZWl2ZWQYByABKAQiKQoKUGlwZVBhY2tldBIMCgRkYXRhGAEgASgMEg0KBXBsYWluGAIgASgIIikKCVBpcGVDbG9zZRIMCgRjb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJnCghQaXBlT3BlbhIKCgJpZBgBIAEoCRIMCgRmcm9tGAIgASgJEiYKBGxpbmsYAyABKAsyFi5oYXdzZXIudjEuUmVsYXllZExpbmtIABIRCgdzZXNzaW9uGAQgASgJSABCBgoEd2hhdCJ2CgtSZWxheWVkTGluaxINCgVoZWxsbxgBIAEoDBIUCgxoYXNfaWRlbnRpdHkYAiABKAgSEAoIaWRlbnRpdHkYAyABKAkSEgoKZXhwaXJlc19hdBgEIAEoARIOCgZjbGFpbXMYBSABKAkSDAoEaW5mbxgGIAEoCSItCgpQaXBlT3BlbmVkEg8KB3JlZnVzZWQYASABKA0SDgoGcmVhc29uGAIgASgJYgZwcm90bzM", [file_hawser_v1_presence]);
 
 /**
  * Members of a topic that are on one node.
@@ -153,7 +153,7 @@ export type Pipe = Message<"hawser.v1.Pipe"> & {
   from: string;
 
   /**
-   * Numbers the messages of this side in this pipe: 1, 2, 3 …
+   * Numbers the messages of this side in this pipe that hold packets or close it: 1, 2, 3 …
    *
    * @generated from field: uint64 seq = 3;
    */
@@ -175,6 +175,13 @@ export type Pipe = Message<"hawser.v1.Pipe"> & {
    * @generated from field: hawser.v1.PipeClose close = 6;
    */
   close?: PipeClose | undefined;
+
+  /**
+   * Highest number that has come from the other side.
+   *
+   * @generated from field: uint64 received = 7;
+   */
+  received: bigint;
 };
 
 /**

@@ -16,11 +16,14 @@ export interface PipeEvents extends Omit<LinkEvents, "onMessage" | "onText"> {
 /** What a pipe needs of the table it stands in. */
 export interface PipeOwner {
   readonly bus: Bus;
+  now(): number;
   onClosed(pipe: Pipe): void;
 }
 
 /** A batch is sent when it has this many bytes, else at the end of the turn. */
 const BATCH_BYTES = 256 * 1024;
+/** A message that is not acknowledged within this time is lost. */
+const ACK_MS = 4_000;
 /** Room that a message needs beside its packets, about. */
 const OVERHEAD_BYTES = 1_024;
 /** What was taken is told at once when it is this much; else with the next message, or in a moment. */
@@ -41,6 +44,10 @@ export class Pipe implements BroadcastLink {
   #scheduled = false;
   #sentSeq = 0;
   #receivedSeq = 0;
+  #toldSeq = 0;
+  #ackedSeq = 0;
+  /** Since when messages wait to be acknowledged. */
+  #waitsSince = Number.POSITIVE_INFINITY;
   /** Bytes sent, and bytes of those that the other end has taken. */
   #sent = 0;
   #takenByOther = 0;
@@ -122,11 +129,17 @@ export class Pipe implements BroadcastLink {
   /** A message from the other end. */
   receive(message: PipeMessage): void {
     if (this.#closed) return;
-    if (Number(message.seq) !== this.#receivedSeq + 1) {
+    const seq = Number(message.seq);
+    // What the other end says of a pipe that it does not know has no number.
+    if (seq !== 0 && seq !== this.#receivedSeq + 1) {
       return this.close(CloseCode.abnormal, "a message between two nodes was lost");
     }
-    this.#receivedSeq++;
-    this.#takenByOther = Number(message.taken);
+    if (seq !== 0) {
+      this.#receivedSeq++;
+      this.#schedule();
+    }
+    this.#takenByOther = Math.max(this.#takenByOther, Number(message.taken));
+    this.#acknowledged(Number(message.received));
     if (this.#events === undefined) this.#early.push(...message.packets);
     else
       for (const { data, plain } of message.packets) if (!this.#closed) this.#events.onMessage(data, plain);
@@ -135,6 +148,18 @@ export class Pipe implements BroadcastLink {
       this.#full = false;
       this.#events?.onDrain();
     }
+  }
+
+  #acknowledged(seq: number): void {
+    if (seq <= this.#ackedSeq) return;
+    this.#ackedSeq = seq;
+    this.#waitsSince = seq === this.#sentSeq ? Number.POSITIVE_INFINITY : this.#owner.now();
+  }
+
+  /** The bus may lose a message and tell nobody; when it was the last one, no later one shows it. */
+  check(now: number): void {
+    if (now - this.#waitsSince > ACK_MS)
+      this.close(CloseCode.abnormal, "a message between two nodes was lost");
   }
 
   /** The other end cannot be reached any more. */
@@ -147,7 +172,8 @@ export class Pipe implements BroadcastLink {
     this.#scheduled = true;
     atEndOfTurn(() => {
       this.#scheduled = false;
-      if (this.#waiting.length > 0 || this.#taken > this.#told) this.#flush();
+      const owes = this.#taken > this.#told || this.#receivedSeq > this.#toldSeq;
+      if (this.#waiting.length > 0 || owes) this.#flush();
     });
   }
 
@@ -157,10 +183,14 @@ export class Pipe implements BroadcastLink {
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#told = this.#taken;
+    this.#toldSeq = this.#receivedSeq;
+    const counts = packets.length > 0 || close !== undefined;
+    if (counts && this.#sentSeq++ === this.#ackedSeq) this.#waitsSince = this.#owner.now();
     const message = create(PipeSchema, {
       id: this.id,
       from: this.#owner.bus.node,
-      seq: BigInt(++this.#sentSeq),
+      seq: BigInt(counts ? this.#sentSeq : 0),
+      received: BigInt(this.#receivedSeq),
       taken: BigInt(this.#taken),
       packets,
       ...(close === undefined ? {} : { close }),

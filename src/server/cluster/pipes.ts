@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
+  type Pipe as PipeMessage,
   type PipeOpen,
   PipeOpenedSchema,
   PipeOpenSchema,
   PipeSchema,
 } from "../../../gen/hawser/v1/cluster_pb.js";
+import { CloseCode } from "../../base/close.js";
 import type { Bus, Listener } from "../../broker/bus.js";
 import type { Timers } from "../../driver/timers.js";
 import { Pipe, type PipeOwner } from "./pipe.js";
@@ -45,7 +47,9 @@ export class Pipes implements PipeOwner {
     this.#listeners = [
       bus.listen(["node", bus.node, "pipe"], ({ payload }) => {
         const message = fromBinary(PipeSchema, payload);
-        this.#pipes.get(message.id)?.receive(message);
+        const pipe = this.#pipes.get(message.id);
+        if (pipe !== undefined) pipe.receive(message);
+        else if (message.close === undefined) this.#refuse(message);
       }),
       bus.listen(["node", bus.node, "open"], (asked) => asked.reply(this.#opened(asked.payload))),
       bus.listen(["node", bus.node, "alive"], (asked) => asked.reply(new Uint8Array(0))),
@@ -57,6 +61,10 @@ export class Pipes implements PipeOwner {
         for (const node of [...this.#byNode.keys()]) this.#breakAll(node, "other nodes cannot be reached");
       },
     });
+  }
+
+  now(): number {
+    return this.#timers.clock();
   }
 
   /** Number of pipes. */
@@ -114,6 +122,17 @@ export class Pipes implements PipeOwner {
     return toBinary(PipeOpenedSchema, create(PipeOpenedSchema, refusal ?? {}));
   }
 
+  /** This end of the pipe is gone, and the other one was not told. */
+  #refuse({ id, from }: PipeMessage): void {
+    const close = { code: CloseCode.restart, reason: "the other node has lost the link" };
+    const message = create(PipeSchema, { id, from: this.bus.node, close });
+    try {
+      this.bus.send(["node", from, "pipe"], toBinary(PipeSchema, message));
+    } catch {
+      // It finds out by itself that nobody acknowledges.
+    }
+  }
+
   #add(pipe: Pipe): void {
     this.#pipes.set(pipe.id, pipe);
     let pipes = this.#byNode.get(pipe.node);
@@ -128,6 +147,8 @@ export class Pipes implements PipeOwner {
   /** The liveness of the bus takes many seconds; who waits behind a pipe is to know sooner. */
   #askSoon(): void {
     this.#stopAsking = this.#timers.after(ALIVE_MS, () => {
+      const now = this.now();
+      for (const pipe of [...this.#pipes.values()]) pipe.check(now);
       for (const node of this.#byNode.keys()) void this.#ask(node);
       this.#askSoon();
     });
