@@ -36,7 +36,7 @@ export class CallerBench {
         this.sent.push(frame);
       },
       wake: () => undefined,
-    position: () => undefined,
+      position: () => undefined,
     } as CallSession;
     this.calls = new Calls(
       {
