@@ -121,13 +121,12 @@ export class Channel implements FeedEvents, SubscriberChannel {
 
   add(subscriber: Subscriber): void {
     this.subscribers.add(subscriber);
-    this.#owner.counters.subscribers++;
     this.#owner.onJoined(this, subscriber);
   }
 
   left(subscriber: Subscriber): void {
     if (!this.subscribers.delete(subscriber)) return;
-    this.#owner.counters.subscribers--;
+    if (subscriber.started) this.#owner.counters.subscribers--;
     this.#owner.onLeft(this, subscriber);
     if (this.subscribers.size === 0) this.#owner.onEmpty(this);
   }
@@ -150,6 +149,11 @@ export class Channel implements FeedEvents, SubscriberChannel {
     this.flush();
     this.stale = !live;
     for (const subscriber of this.subscribers) subscriber.announce();
+  }
+
+  /** A subscriber has its place in the topic: it gets what is published from now on. */
+  began(): void {
+    this.#owner.counters.subscribers++;
   }
 
   gapTold(): void {

@@ -31,6 +31,7 @@ export interface SubscriberChannel {
   /** Where somebody begins who asks for the newest. */
   offsetBefore(count: number): number | Promise<number>;
   left(subscriber: Subscriber): void;
+  began(): void;
   gapTold(): void;
 }
 
@@ -117,6 +118,11 @@ export class Subscriber implements TopicSubscriber {
       this.sent += packet.count;
     }
     return true;
+  }
+
+  /** It has its place in the topic. */
+  get started(): boolean {
+    return this.#started;
   }
 
   /** Whether something may be written to it now. */
@@ -211,6 +217,7 @@ export class Subscriber implements TopicSubscriber {
 
   #begin(epoch: string, offset: number, gap: number, answers = 0): void {
     this.channel.fallsBehind(this);
+    if (!this.#started) this.channel.began();
     this.#started = true;
     // With a gap it began elsewhere; that is told again, should this be lost.
     if (gap === Gap.none) this.#origin = { epoch, offset };
