@@ -461,7 +461,8 @@ describe("NATS goes away", () => {
 
   test("what is acknowledged while a server restarts comes once, in order", async () => {
     await using own = await startNats();
-    await using one = await start({ servers: own.url, whenDown: "wait" });
+    // A machine with much else to do takes its time.
+    await using one = await start({ servers: own.url, whenDown: "wait", publishTimeoutMs: 55_000 });
     await using other = await start({ servers: own.url });
     const spec = topic({ history: { size: 50_000, ttlMs: 600_000 } });
     const [here, there] = [new Heard(), new Heard()];
