@@ -1,9 +1,13 @@
 // Servers on a real nats-server: topics on two nodes, and what becomes of them without NATS.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { TopicService } from "../../gen/hawser/test/v1/topics_pb.js";
 import { Code, type Connection, connect, createClient, type TopicGap } from "../../src/client/index.js";
 import { natsBroker } from "../../src/nats/index.js";
 import { createServer, type Server } from "../../src/server/index.js";
+import { selfSigned } from "../support/certificate.js";
 import { type NatsServer, startNats } from "../support/nats.js";
 import { Notes, PlainNotes, Room, topicRoutes } from "../support/topics.js";
 import { until } from "../support/until.js";
@@ -51,6 +55,24 @@ function watch(connection: Connection, kind: "watch" | "watchPlain", name: strin
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+describe("a broker", () => {
+  it("speaks TLS to NATS", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hawser-tls-"));
+    closers.push(() => rmSync(folder, { recursive: true }));
+    const { key, cert } = selfSigned();
+    writeFileSync(join(folder, "key.pem"), key);
+    writeFileSync(join(folder, "cert.pem"), cert);
+    const files = `cert_file: "${join(folder, "cert.pem")}", key_file: "${join(folder, "key.pem")}"`;
+    const nats = await startNats({ config: `tls { ${files} }` });
+    closers.push(() => nats[Symbol.asyncDispose]());
+    const broker = natsBroker({ servers: `tls://localhost:${nats.port}`, connect: { tls: { ca: cert } } });
+    const server = createServer({ broker, routes: topicRoutes });
+    closers.push(() => server.close());
+    await server.listen({ port: 0, host: "127.0.0.1" });
+    expect((await server.publish(Notes("a"), { number: 1 })).position).toMatch(/:1$/);
+  });
+});
 
 describe("topics over NATS", () => {
   it("are the same on all nodes, with and without history", async () => {
