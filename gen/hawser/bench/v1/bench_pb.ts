@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hawser/bench/v1/bench.proto.
  */
 export const file_hawser_bench_v1_bench: GenFile = /*@__PURE__*/
-  fileDesc("ChtoYXdzZXIvYmVuY2gvdjEvYmVuY2gucHJvdG8SD2hhd3Nlci5iZW5jaC52MSI1CgtFY2hvUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRuYW1lGAIgASgJEgwKBGJvZHkYAyABKAwiNgoMRWNob1Jlc3BvbnNlEgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDCJECgtQdXNoUmVxdWVzdBINCgVjb3VudBgBIAEoDRIKCgJpZBgCIAEoBBIMCgRuYW1lGAMgASgJEgwKBGJvZHkYBCABKAwiNgoMUHVzaFJlc3BvbnNlEgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDCIOCgxXYXRjaFJlcXVlc3QiHQoNV2F0Y2hSZXNwb25zZRIMCgRib2R5GAEgASgMIkAKDlB1Ymxpc2hSZXF1ZXN0Eg0KBWNvdW50GAEgASgNEhAKCHBlcl90dXJuGAIgASgNEg0KBWJ5dGVzGAMgASgNIhEKD1B1Ymxpc2hSZXNwb25zZTKyAgoMQmVuY2hTZXJ2aWNlEkMKBEVjaG8SHC5oYXdzZXIuYmVuY2gudjEuRWNob1JlcXVlc3QaHS5oYXdzZXIuYmVuY2gudjEuRWNob1Jlc3BvbnNlEkUKBFB1c2gSHC5oYXdzZXIuYmVuY2gudjEuUHVzaFJlcXVlc3QaHS5oYXdzZXIuYmVuY2gudjEuUHVzaFJlc3BvbnNlMAESSAoFV2F0Y2gSHS5oYXdzZXIuYmVuY2gudjEuV2F0Y2hSZXF1ZXN0Gh4uaGF3c2VyLmJlbmNoLnYxLldhdGNoUmVzcG9uc2UwARJMCgdQdWJsaXNoEh8uaGF3c2VyLmJlbmNoLnYxLlB1Ymxpc2hSZXF1ZXN0GiAuaGF3c2VyLmJlbmNoLnYxLlB1Ymxpc2hSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChtoYXdzZXIvYmVuY2gvdjEvYmVuY2gucHJvdG8SD2hhd3Nlci5iZW5jaC52MSI1CgtFY2hvUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRuYW1lGAIgASgJEgwKBGJvZHkYAyABKAwiNgoMRWNob1Jlc3BvbnNlEgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDCJECgtQdXNoUmVxdWVzdBINCgVjb3VudBgBIAEoDRIKCgJpZBgCIAEoBBIMCgRuYW1lGAMgASgJEgwKBGJvZHkYBCABKAwiNgoMUHVzaFJlc3BvbnNlEgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDCI3Cg1VcGxvYWRSZXF1ZXN0EgoKAmlkGAEgASgEEgwKBG5hbWUYAiABKAkSDAoEYm9keRgDIAEoDCIfCg5VcGxvYWRSZXNwb25zZRINCgVjb3VudBgBIAEoDSI5Cg9Db252ZXJzZVJlcXVlc3QSCgoCaWQYASABKAQSDAoEbmFtZRgCIAEoCRIMCgRib2R5GAMgASgMIjoKEENvbnZlcnNlUmVzcG9uc2USCgoCaWQYASABKAQSDAoEbmFtZRgCIAEoCRIMCgRib2R5GAMgASgMIg4KDFdhdGNoUmVxdWVzdCIdCg1XYXRjaFJlc3BvbnNlEgwKBGJvZHkYASABKAwiQAoOUHVibGlzaFJlcXVlc3QSDQoFY291bnQYASABKA0SEAoIcGVyX3R1cm4YAiABKA0SDQoFYnl0ZXMYAyABKA0iEQoPUHVibGlzaFJlc3BvbnNlMtQDCgxCZW5jaFNlcnZpY2USQwoERWNobxIcLmhhd3Nlci5iZW5jaC52MS5FY2hvUmVxdWVzdBodLmhhd3Nlci5iZW5jaC52MS5FY2hvUmVzcG9uc2USRQoEUHVzaBIcLmhhd3Nlci5iZW5jaC52MS5QdXNoUmVxdWVzdBodLmhhd3Nlci5iZW5jaC52MS5QdXNoUmVzcG9uc2UwARJLCgZVcGxvYWQSHi5oYXdzZXIuYmVuY2gudjEuVXBsb2FkUmVxdWVzdBofLmhhd3Nlci5iZW5jaC52MS5VcGxvYWRSZXNwb25zZSgBElMKCENvbnZlcnNlEiAuaGF3c2VyLmJlbmNoLnYxLkNvbnZlcnNlUmVxdWVzdBohLmhhd3Nlci5iZW5jaC52MS5Db252ZXJzZVJlc3BvbnNlKAEwARJICgVXYXRjaBIdLmhhd3Nlci5iZW5jaC52MS5XYXRjaFJlcXVlc3QaHi5oYXdzZXIuYmVuY2gudjEuV2F0Y2hSZXNwb25zZTABEkwKB1B1Ymxpc2gSHy5oYXdzZXIuYmVuY2gudjEuUHVibGlzaFJlcXVlc3QaIC5oYXdzZXIuYmVuY2gudjEuUHVibGlzaFJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message hawser.bench.v1.EchoRequest
@@ -128,6 +128,104 @@ export const PushResponseSchema: GenMessage<PushResponse> = /*@__PURE__*/
   messageDesc(file_hawser_bench_v1_bench, 3);
 
 /**
+ * @generated from message hawser.bench.v1.UploadRequest
+ */
+export type UploadRequest = Message<"hawser.bench.v1.UploadRequest"> & {
+  /**
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message hawser.bench.v1.UploadRequest.
+ * Use `create(UploadRequestSchema)` to create a new message.
+ */
+export const UploadRequestSchema: GenMessage<UploadRequest> = /*@__PURE__*/
+  messageDesc(file_hawser_bench_v1_bench, 4);
+
+/**
+ * @generated from message hawser.bench.v1.UploadResponse
+ */
+export type UploadResponse = Message<"hawser.bench.v1.UploadResponse"> & {
+  /**
+   * @generated from field: uint32 count = 1;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message hawser.bench.v1.UploadResponse.
+ * Use `create(UploadResponseSchema)` to create a new message.
+ */
+export const UploadResponseSchema: GenMessage<UploadResponse> = /*@__PURE__*/
+  messageDesc(file_hawser_bench_v1_bench, 5);
+
+/**
+ * @generated from message hawser.bench.v1.ConverseRequest
+ */
+export type ConverseRequest = Message<"hawser.bench.v1.ConverseRequest"> & {
+  /**
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message hawser.bench.v1.ConverseRequest.
+ * Use `create(ConverseRequestSchema)` to create a new message.
+ */
+export const ConverseRequestSchema: GenMessage<ConverseRequest> = /*@__PURE__*/
+  messageDesc(file_hawser_bench_v1_bench, 6);
+
+/**
+ * @generated from message hawser.bench.v1.ConverseResponse
+ */
+export type ConverseResponse = Message<"hawser.bench.v1.ConverseResponse"> & {
+  /**
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message hawser.bench.v1.ConverseResponse.
+ * Use `create(ConverseResponseSchema)` to create a new message.
+ */
+export const ConverseResponseSchema: GenMessage<ConverseResponse> = /*@__PURE__*/
+  messageDesc(file_hawser_bench_v1_bench, 7);
+
+/**
  * @generated from message hawser.bench.v1.WatchRequest
  */
 export type WatchRequest = Message<"hawser.bench.v1.WatchRequest"> & {
@@ -138,7 +236,7 @@ export type WatchRequest = Message<"hawser.bench.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_hawser_bench_v1_bench, 4);
+  messageDesc(file_hawser_bench_v1_bench, 8);
 
 /**
  * @generated from message hawser.bench.v1.WatchResponse
@@ -155,7 +253,7 @@ export type WatchResponse = Message<"hawser.bench.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_hawser_bench_v1_bench, 5);
+  messageDesc(file_hawser_bench_v1_bench, 9);
 
 /**
  * @generated from message hawser.bench.v1.PublishRequest
@@ -184,7 +282,7 @@ export type PublishRequest = Message<"hawser.bench.v1.PublishRequest"> & {
  * Use `create(PublishRequestSchema)` to create a new message.
  */
 export const PublishRequestSchema: GenMessage<PublishRequest> = /*@__PURE__*/
-  messageDesc(file_hawser_bench_v1_bench, 6);
+  messageDesc(file_hawser_bench_v1_bench, 10);
 
 /**
  * @generated from message hawser.bench.v1.PublishResponse
@@ -197,7 +295,7 @@ export type PublishResponse = Message<"hawser.bench.v1.PublishResponse"> & {
  * Use `create(PublishResponseSchema)` to create a new message.
  */
 export const PublishResponseSchema: GenMessage<PublishResponse> = /*@__PURE__*/
-  messageDesc(file_hawser_bench_v1_bench, 7);
+  messageDesc(file_hawser_bench_v1_bench, 11);
 
 /**
  * @generated from service hawser.bench.v1.BenchService
@@ -222,6 +320,26 @@ export const BenchService: GenService<{
     methodKind: "server_streaming";
     input: typeof PushRequestSchema;
     output: typeof PushResponseSchema;
+  },
+  /**
+   * Takes messages, and says how many.
+   *
+   * @generated from rpc hawser.bench.v1.BenchService.Upload
+   */
+  upload: {
+    methodKind: "client_streaming";
+    input: typeof UploadRequestSchema;
+    output: typeof UploadResponseSchema;
+  },
+  /**
+   * Gives every message back, as it comes.
+   *
+   * @generated from rpc hawser.bench.v1.BenchService.Converse
+   */
+  converse: {
+    methodKind: "bidi_streaming";
+    input: typeof ConverseRequestSchema;
+    output: typeof ConverseResponseSchema;
   },
   /**
    * Gives all that is published.
