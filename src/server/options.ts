@@ -22,6 +22,7 @@ import type { AuthRequest } from "./authentication.js";
 import { LIMIT_KEYS, type LimitOptions, type LimitSettings, resolveLimits } from "./limits.js";
 import { memoryBroker } from "./memory-broker.js";
 import { createSourceCheck } from "./origin.js";
+import { reflectionRoutes } from "./reflection.js";
 
 /** Where the server reports what is no call's own matter. `console` is one. */
 export interface Logger {
@@ -81,6 +82,12 @@ export interface ServerOptions extends SessionOptions, LimitOptions {
    * Carries topics: `memoryBroker()` (the default) on one node, `natsBroker()` from `hawser/nats` on many. One for each server.
    */
   readonly broker?: Broker;
+  /**
+   * Whether the server tells what it serves: `grpc.reflection.v1.ServerReflection`, for `hawser call`, `list`, `describe` and
+   * other tools. Who may call services may read all their schemas then, and nobody else: authentication and interceptors apply
+   * as to any call. Default: on, but off where `NODE_ENV` is `"production"`.
+   */
+  readonly reflection?: boolean;
   /** How long a session is kept without a link, in milliseconds. Default 60,000. */
   readonly graceMs?: number;
   /** Sessions without a link that are kept; beyond, the oldest goes first. Default 10,000. */
@@ -133,6 +140,7 @@ const KEYS = [
   "trustedProxies",
   "idempotencyStore",
   "broker",
+  "reflection",
   "graceMs",
   "maxDetachedSessions",
   "maxDetachedBytes",
@@ -165,7 +173,13 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
   if (queryToken !== undefined && (typeof queryToken !== "string" || queryToken === "")) {
     throw new TypeError("queryToken must be the name of a query parameter");
   }
-  const routes = collectRoutes(options.routes, ownRoutes);
+  const { reflection = process.env["NODE_ENV"] !== "production" } = options;
+  if (typeof reflection !== "boolean")
+    throw new TypeError(`reflection must be true or false, not ${String(reflection)}`);
+  const routes: RouteTable = collectRoutes(options.routes, (router) => {
+    ownRoutes?.(router);
+    if (reflection) reflectionRoutes(() => routes)(router);
+  });
   const missing = "give createServer() an idempotencyStore, such as memoryIdempotencyStore()";
   checkStore(routes, options.idempotencyStore, missing);
   if (queryToken !== undefined) {
