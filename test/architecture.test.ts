@@ -43,9 +43,11 @@ const layers: Readonly<Record<string, Layer>> = {
   otel: { below: ["base"], pure: false },
   pino: { below: ["base"], pure: false },
   nats: { below: ["base", "rpc", "broker", "idempotency"], pure: false },
+  protoc: { below: [], pure: false },
   testing: { below: everything, pure: false },
   bench: { below: [...everything, "nats", "testing", "gen"], pure: false, showcase: true },
   tune: { below: ["base", "wire", "compression"], pure: false },
+  cli: { below: [...everything, "gen", "tune", "demo"], pure: false },
   demo: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
 };
 

@@ -8,6 +8,7 @@ import {
   protoInt64,
   toBinary,
 } from "@bufbuild/protobuf";
+import { LITTLE_ENDIAN } from "./long.js";
 
 /**
  * Encodes and decodes messages of one type faster than protobuf-es, over the same objects. `protoc-gen-hawser` writes one per
@@ -21,16 +22,15 @@ export interface MessageCodec {
   /**
    * An upper bound of the encoded size in bytes, of an init object or a message; `NaN` when a value is not usual. Cheap: it
    * does not look into texts, nor into the messages of a list when their size has a bound of its own.
-   *
-   * @param strict The message is part of a message that was created already, so it must have been created, too. Default
-   * false: an init object will do.
    */
-  bound(message: object, strict?: boolean): number;
+  bound(message: object): number;
   /**
    * Writes the message from `at`. `into` must have room for `bound(message)` bytes, all of which may be written over.
    *
-   * @param strict As in {@link MessageCodec.bound}.
-   * @returns the position after the message, or -1 when a value is not usual; what was written then does not count.
+   * @param strict The message is part of a message that was created already, so it must have been created, too. Default
+   * false: an init object will do.
+   * @returns the position after the message, or -1 when a value is not usual; what was written then does not count. A position
+   * beyond the bound means that a getter gave other values than before: it does not count either.
    */
   write(message: object, into: Uint8Array, at: number, strict?: boolean): number;
   /**
@@ -47,10 +47,10 @@ const codecs = new WeakMap<DescMessage, MessageCodec>();
 /**
  * Makes a codec known for a message type. Generated code does this when it is imported.
  *
- * Does nothing where 64-bit integers are no bigints (`BUF_BIGINT_DISABLE=1`), which codecs do not know.
+ * Does nothing where 64-bit integers are no bigints (`BUF_BIGINT_DISABLE=1`), and on big-endian machines: codecs know neither.
  */
 export function registerCodec(schema: DescMessage, codec: MessageCodec): void {
-  if (protoInt64.supported) codecs.set(schema, codec);
+  if (protoInt64.supported && LITTLE_ENDIAN) codecs.set(schema, codec);
 }
 
 /** The codec of a message type; `undefined` when none has been registered. */
@@ -87,13 +87,13 @@ export function encode<Desc extends DescMessage>(schema: Desc, init: MessageInit
     const reserved = start + bound;
     blockUsed = reserved;
     const end = codec.write(init, into, start);
-    if (block === into && blockUsed === reserved) blockUsed = end < 0 ? start : end;
-    if (end >= 0) return into.subarray(start, end);
+    if (block === into && blockUsed === reserved) blockUsed = end < 0 || end > reserved ? start : end;
+    if (end >= 0 && end <= reserved) return into.subarray(start, end);
   } else if (bound > MAX_SHARED_BYTES) {
     const into = new Uint8Array(bound);
     const end = codec.write(init, into, 0);
     // A bound is three times the size at worst; so much is not kept alive.
-    if (end >= 0) return end * 2 < bound ? into.slice(0, end) : into.subarray(0, end);
+    if (end >= 0 && end <= bound) return end * 2 < bound ? into.slice(0, end) : into.subarray(0, end);
   }
   return toBinary(schema, create(schema, init));
 }
