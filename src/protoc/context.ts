@@ -101,7 +101,7 @@ const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 /** Names that generated functions use themselves, and words that are no names in JavaScript. */
 const RESERVED = new Set(
   (
-    "Array Object Number arguments at await bound break bytes case catch class const continue created cursor debugger default delete do " +
+    "Array Object Number String arguments at await bound break bytes case catch class const continue created cursor debugger default delete do " +
     "depth else end enum entry eval export extends false finally for from function globalThis i if implements import in instanceof interface " +
     "inner into key let message new null package private protected public return start static strict super switch " +
     "tag this throw to true try typeof undefined unknown value var void while with yield NaN"
