@@ -1,5 +1,5 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
-import { isJson, scalarOf, tagBytes, wrapped } from "./scalars.js";
+import { delimited, isJson, scalarOf, tagBytes, wrapped } from "./scalars.js";
 
 /** Most bytes of a length. */
 export const LENGTH = 5;
@@ -42,7 +42,7 @@ export function mostOfValue(field: DescField): number | undefined {
   const inner = wrapped(field);
   if (inner !== undefined) {
     const most = scalarOf(inner.scalar).most;
-    return most === undefined ? undefined : most + 2;
+    return most === undefined ? undefined : most + 1 + (delimited(field) ? LENGTH : 1);
   }
   if (field.message === undefined) return scalarOf(field.scalar).most;
   if (isJson(field)) return undefined;

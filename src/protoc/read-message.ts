@@ -2,8 +2,7 @@ import type { DescField, DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { Printable } from "@bufbuild/protoplugin";
 import { type Code, createCode } from "./code.js";
 import { type Context, declaration, keyOf, property } from "./context.js";
-import { firstNumber, isJson, scalarOf, tagBytes, tagOf, wrapped } from "./scalars.js";
-import { delimited } from "./write-message.js";
+import { delimited, firstNumber, isJson, scalarOf, tagBytes, tagOf, wrapped } from "./scalars.js";
 
 const IMPLICIT = 2;
 const EDITION_PROTO2 = 998;
@@ -169,8 +168,9 @@ function readField(code: Code, context: Context, field: DescField, target: Targe
   };
   if (field.fieldKind === "list") readList(code, context, field, place, labelled);
   else if (field.fieldKind === "map") labelled(2, () => readMap(code, context, field, place));
-  else if (wrapped(field) !== undefined) labelled(2, () => readWrapper(code, context, field, place));
-  else if (field.message !== undefined) {
+  else if (wrapped(field) !== undefined) {
+    labelled(delimited(field) ? 3 : 2, () => readWrapper(code, context, field, place));
+  } else if (field.message !== undefined) {
     labelled(delimited(field) ? 3 : 2, () => readSingleMessage(code, context, field, place));
   } else labelled(scalarOf(field.scalar).wire, () => readSingleScalar(code, context, field, place));
 }
@@ -250,7 +250,11 @@ function readDelimited(
   if (delimited(field)) {
     code.line("const end = ", context.runtime("groupEnd"), `(bytes, at, ${to}, ${field.number}, depth + 1);`);
     code.line("const next = ", cursor, ";");
-    use([context.codec(message).read("at", "end")]);
+    use(
+      isJson(field)
+        ? [context.runtime("readStruct"), "(bytes, at, end, depth + 1)"]
+        : [context.codec(message).read("at", "end")],
+    );
     code.line("at = next;");
     return;
   }
@@ -269,8 +273,14 @@ function readWrapper(code: Code, context: Context, field: DescField, place: stri
   const cursor = context.runtime("cursor");
   code.line(`if (${place} !== undefined) `, context.runtime("unusual"), "();");
   code.line(context.runtime("checkDepth"), "(depth + 1);");
-  code.line("const end = ", context.runtime("readSpan"), "(bytes, at, to);");
-  code.line("at = ", cursor, ";");
+  const group = delimited(field);
+  if (group) {
+    code.line("const end = ", context.runtime("groupEnd"), `(bytes, at, to, ${field.number}, depth + 1);`);
+    code.line("const next = ", cursor, ";");
+  } else {
+    code.line("const end = ", context.runtime("readSpan"), "(bytes, at, to);");
+    code.line("at = ", cursor, ";");
+  }
   code.line(
     "let value: ",
     context.runtime("Unchecked", true),
@@ -284,6 +294,7 @@ function readWrapper(code: Code, context: Context, field: DescField, place: stri
     code.line("at = ", cursor, ";");
   });
   code.line("if (at !== end) ", context.runtime("unusual"), "();");
+  if (group) code.line("at = next;");
   assign(code, field, place, "value");
 }
 

@@ -43,6 +43,14 @@ export function isJson(field: DescField): boolean {
   );
 }
 
+/** Whether a field's messages are delimited by tags, as groups are. */
+export function delimited(field: DescField): boolean {
+  return (
+    (field.fieldKind === "message" || (field.fieldKind === "list" && field.listKind === "message")) &&
+    field.delimitedEncoding
+  );
+}
+
 /** The one field of a wrapper (`google.protobuf.StringValue` and so on) where a field holds its value unwrapped. */
 export function wrapped(field: DescField): DescField | undefined {
   return field.fieldKind === "message" && field.oneof === undefined && isWrapperDesc(field.message)

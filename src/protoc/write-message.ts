@@ -3,7 +3,7 @@ import type { Printable } from "@bufbuild/protoplugin";
 import { type Code, createCode } from "./code.js";
 import { type Context, declaration, property } from "./context.js";
 import { mostBytes } from "./most.js";
-import { firstNumber, isJson, type Scalar, scalarOf, tagBytes, wrapped } from "./scalars.js";
+import { delimited, firstNumber, isJson, type Scalar, scalarOf, tagBytes, wrapped } from "./scalars.js";
 
 /** `FeatureSet.FieldPresence` of protobuf-es' descriptors. */
 const IMPLICIT = 2;
@@ -107,13 +107,15 @@ function writeImplicit(code: Code, context: Context, field: DescField, value: st
 function writeValue(code: Code, context: Context, field: DescField, value: string): void {
   const inner = wrapped(field);
   if (inner !== undefined) {
-    writeTag(code, field.number, 2);
-    code.line("const start = ++at;");
+    const group = delimited(field);
+    writeTag(code, field.number, group ? 3 : 2);
+    if (!group) code.line("const start = ++at;");
     code.block(["if (", ...isNotZero(context, scalarOf(inner.scalar), value), ")"], () => {
       writeTag(code, inner.number, scalarOf(inner.scalar).wire);
       code.line("at = ", ...writeScalar(context, inner, value), ";");
     });
-    code.line("at = ", context.runtime("closeSpan"), "(into, start, at);");
+    if (group) writeTag(code, field.number, 4);
+    else code.line("at = ", context.runtime("closeSpan"), "(into, start, at);");
   } else if (field.message !== undefined) {
     writeChild(code, context, field, value);
   } else {
@@ -143,7 +145,8 @@ function isNotZero(context: Context, scalar: Scalar, value: string): Printable[]
 function writeChild(code: Code, context: Context, field: DescField, value: string): void {
   if (delimited(field)) {
     writeTag(code, field.number, 3);
-    code.line("at = ", context.codec(field.message as DescMessage).write(value, "at"), ";");
+    if (isJson(field)) code.line("at = ", context.runtime("writeStruct"), `(into, at, ${value});`);
+    else code.line("at = ", context.codec(field.message as DescMessage).write(value, "at"), ";");
     writeTag(code, field.number, 4);
     return;
   }
@@ -172,14 +175,6 @@ function writeSpan(code: Code, context: Context, field: DescField, value: string
   } else {
     code.line("at = ", context.runtime("closeSpan"), "(into, start, ", write, ");");
   }
-}
-
-/** Whether a field's messages are delimited by tags, as groups are. */
-export function delimited(field: DescField): boolean {
-  return (
-    (field.fieldKind === "message" || (field.fieldKind === "list" && field.listKind === "message")) &&
-    field.delimitedEncoding
-  );
 }
 
 function writeScalar(context: Context, field: DescField, value: string): Printable[] {
