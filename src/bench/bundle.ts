@@ -1,5 +1,23 @@
-import { join, resolve } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { CONTENDERS, type ContenderName } from "./contenders.js";
+import type { Compiled } from "./run.js";
+
+const HERE: string = import.meta.dirname;
+/** Where the packages of peers are installed, if they are. */
+const PEERS: string = join(HERE, "peers");
+
+/** Why a contender cannot take part; `undefined` when it can. */
+export function missingPackage(name: ContenderName): string | undefined {
+  const { needs, module } = CONTENDERS[name];
+  const there = needs === undefined || existsSync(join(PEERS, "node_modules", needs));
+  return there && existsSync(join(HERE, module)) ? undefined : needs;
+}
+
+/** How peers are installed. */
+export const HOW_TO_INSTALL_PEERS = "npm ci --prefix src/bench/peers";
 
 /** The session's files that the build without reliability does without. */
 const WITHOUT = ["outbox.ts", "inbox.ts"];
@@ -10,27 +28,72 @@ const withoutReliability: Plugin = {
   setup(setup) {
     setup.onResolve({ filter: /\/(outbox|inbox)\.js$/ }, ({ path, importer, resolveDir }) => {
       const file = resolve(resolveDir, path).replace(/\.js$/, ".ts");
-      const name = WITHOUT.find((known) => file === resolve(import.meta.dirname, "../session", known));
+      const name = WITHOUT.find((known) => file === resolve(HERE, "../session", known));
       if (name === undefined || importer.includes("without")) return undefined;
-      return { path: join(import.meta.dirname, "without", name) };
+      return { path: join(HERE, "without", name) };
     });
   },
 };
 
+/** The contenders of a run, compiled as users' code is, so that what is measured is what runs in the end. */
+export interface Bundles {
+  of(name: ContenderName): Compiled;
+  /** Removes what was written. */
+  remove(): void;
+}
+
 /**
- * Compiles `process.ts`, as users' code is compiled, so that what is measured is what runs in the end.
- *
- * @returns the script
+ * Compiles the process of a benchmark and these contenders. Peers are written below `peers`, where their packages are found.
  */
-export async function bundleProcess(
-  folder: string,
-  variant: "whole" | "without reliability",
-): Promise<string> {
-  const whole = variant === "whole";
-  const outdir = join(folder, whole ? "whole" : "without");
+export async function bundle(names: readonly ContenderName[]): Promise<Bundles> {
+  const own = makeFolder(resolve(".tmp"));
+  const beside = makeFolder(join(PEERS, ".tmp"));
+  const remove = () => {
+    for (const folder of [own, beside]) rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const places = new Map(names.map((name) => [name, placeOf(name)] as const));
+    const modules = (place: Place) =>
+      names.filter((name) => places.get(name) === place).map((name) => CONTENDERS[name].module);
+    await compile(join(own, "whole"), ["process.ts", ...modules("whole")], []);
+    await compile(join(own, "without"), modules("without"), [withoutReliability]);
+    await compile(beside, modules("peers"), []);
+    return {
+      of(name) {
+        const place = places.get(name) ?? "whole";
+        const file = CONTENDERS[name].module.replace(/\.m?ts$/, ".js").replace(/\.mjs$/, ".js");
+        const folder = place === "peers" ? beside : join(own, place);
+        return {
+          script: join(own, "whole", "process.js"),
+          module: pathToFileURL(join(folder, file)).href,
+        };
+      },
+      remove,
+    };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+type Place = "whole" | "without" | "peers";
+
+function placeOf(name: ContenderName): Place {
+  const { needs, withoutReliability } = CONTENDERS[name];
+  return needs !== undefined ? "peers" : withoutReliability ? "without" : "whole";
+}
+
+function makeFolder(parent: string): string {
+  mkdirSync(parent, { recursive: true });
+  return mkdtempSync(join(parent, "bench-"));
+}
+
+async function compile(outdir: string, files: readonly string[], plugins: Plugin[]): Promise<void> {
+  if (files.length === 0) return;
   await build({
-    entryPoints: [join(import.meta.dirname, "process.ts")],
+    entryPoints: [...new Set(files)].map((file) => join(HERE, file)),
     outdir,
+    outbase: HERE,
     bundle: true,
     splitting: true,
     platform: "node",
@@ -38,7 +101,12 @@ export async function bundleProcess(
     target: "es2023",
     packages: "external",
     logLevel: "error",
-    plugins: whole ? [] : [withoutReliability],
+    absWorkingDir: resolve(HERE, "../.."),
+    plugins,
   });
-  return join(outdir, "process.js");
+}
+
+/** A path for people, from where they are. */
+export function shownPath(path: string): string {
+  return relative(process.cwd(), resolve(path));
 }

@@ -1,18 +1,129 @@
-import type { Contender } from "./contender.js";
+/** A way to make calls, and how it is set up. */
+export interface ContenderInfo {
+  /** Its module, from `src/bench`, exporting `create`. */
+  readonly module: string;
+  /** What `create` is given. Default: `""`. */
+  readonly variant?: string;
+  /** The package in `src/bench/peers` without which it cannot take part. */
+  readonly needs?: string;
+  /** Bundled without sequence numbers, acknowledgements and outbox. */
+  readonly withoutReliability?: true;
+  /** What it is, and which of its settings differ from the defaults. Written into the JSON and the report. */
+  readonly settings: string;
+}
 
-/** Hawser without sequence numbers, acknowledgements and outbox: the same code, bundled without them. */
-export const WITHOUT_RELIABILITY = "hawser, no outbox";
+const HAWSER = "contenders/hawser.ts";
+const DEFAULTS = "Default options: sessions, resume, limits and flow control are on.";
 
-/** What can be measured, by name; each is loaded only in its own processes. */
-export const CONTENDERS: ReadonlyMap<string, () => Promise<Contender>> = new Map([
-  ["raw ws", async () => (await import("./raw-ws.js")).rawWs(false)],
-  ["raw ws, deflate", async () => (await import("./raw-ws.js")).rawWs(true)],
-  ["hawser", async () => (await import("./hawser.js")).hawser({})],
-  [WITHOUT_RELIABILITY, async () => (await import("./hawser.js")).hawser({})],
-  ["hawser, with keys", async () => (await import("./hawser.js")).hawser({ keys: true })],
-  ["hawser, no limits", async () => (await import("./hawser.js")).hawser({ unlimited: true })],
-  ["hawser, authenticated", async () => (await import("./hawser.js")).hawser({ authenticated: true })],
-  ["hawser, memory", async () => (await import("./hawser.js")).hawser({ compression: "memory" })],
-  ["hawser, balanced", async () => (await import("./hawser.js")).hawser({ compression: "balanced" })],
-  ["hawser, ratio", async () => (await import("./hawser.js")).hawser({ compression: "ratio" })],
-]);
+/** Name of a contender. */
+export type ContenderName =
+  | "net"
+  | "ws"
+  | "hawser"
+  | "hawser-es"
+  | "socket.io"
+  | "trpc"
+  | "rpc-websockets"
+  | "connect-node"
+  | "grpc-js"
+  | "starpc"
+  | "river"
+  | "capnweb"
+  | "ws-deflate"
+  | "hawser-memory"
+  | "hawser-balanced"
+  | "hawser-ratio"
+  | "hawser-no-outbox"
+  | "hawser-keys"
+  | "hawser-no-limits"
+  | "hawser-authenticated";
+
+/** What can be measured, by name. */
+export const CONTENDERS: Readonly<Record<ContenderName, ContenderInfo>> = {
+  net: {
+    module: "contenders/net.ts",
+    settings:
+      "node:net, a 32-bit length before each message, no codec: messages are made once. noDelay; all that one chunk of input causes is written under one cork, streams under corks of 64 messages.",
+  },
+  ws: {
+    module: "contenders/ws.ts",
+    settings:
+      "ws without anything on top and without a codec: messages are buffers made once, sent back as they come, without promises. perMessageDeflate off.",
+  },
+  hawser: {
+    module: HAWSER,
+    settings: `Service from .proto, codecs by protoc-gen-hawser. ${DEFAULTS}`,
+  },
+  "hawser-es": {
+    module: "contenders/hawser-es.ts",
+    settings: `Service from .proto, messages encoded by protobuf-es. ${DEFAULTS}`,
+  },
+  "socket.io": {
+    module: "peers/socket-io.mjs",
+    needs: "socket.io",
+    settings: "",
+  },
+  trpc: {
+    module: "peers/trpc.mjs",
+    needs: "@trpc/server",
+    settings: "",
+  },
+  "rpc-websockets": {
+    module: "peers/rpc-websockets.mjs",
+    needs: "rpc-websockets",
+    settings: "",
+  },
+  "connect-node": {
+    module: "peers/connect-node.mjs",
+    needs: "@connectrpc/connect-node",
+    settings: "",
+  },
+  "grpc-js": {
+    module: "peers/grpc-js.mjs",
+    needs: "@grpc/grpc-js",
+    settings: "",
+  },
+  starpc: {
+    module: "peers/starpc.mjs",
+    needs: "starpc",
+    settings: "",
+  },
+  river: {
+    module: "peers/river.mjs",
+    needs: "@replit/river",
+    settings: "",
+  },
+  capnweb: {
+    module: "peers/capnweb.mjs",
+    needs: "capnweb",
+    settings: "",
+  },
+  "ws-deflate": {
+    module: "contenders/ws.ts",
+    variant: "deflate",
+    settings: "ws without anything on top, perMessageDeflate: true, which is its default compression.",
+  },
+  "hawser-memory": { module: HAWSER, variant: "memory", settings: 'As hawser, compression: "memory".' },
+  "hawser-balanced": { module: HAWSER, variant: "balanced", settings: 'As hawser, compression: "balanced".' },
+  "hawser-ratio": { module: HAWSER, variant: "ratio", settings: 'As hawser, compression: "ratio".' },
+  "hawser-no-outbox": {
+    module: HAWSER,
+    withoutReliability: true,
+    settings: "As hawser, bundled without sequence numbers, acknowledgements and outbox.",
+  },
+  "hawser-keys": {
+    module: HAWSER,
+    variant: "keys",
+    settings: "As hawser, with an idempotency key on every call, kept in memory.",
+  },
+  "hawser-no-limits": {
+    module: HAWSER,
+    variant: "unlimited",
+    settings: "As hawser, every limit of the server that can be off is off.",
+  },
+  "hawser-authenticated": {
+    module: HAWSER,
+    variant: "authenticated",
+    settings: "As hawser, every client authenticates as somebody else.",
+  },
+};

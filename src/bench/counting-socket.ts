@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
+import type { BenchSubscriber } from "./contender.js";
 
 /**
  * A WebSocket client that costs next to nothing, so that a thousand of them do not slow down what they measure: it greets, and
  * then looks at nothing but the last four bytes of what comes.
  */
-export class CountingSocket {
+export class CountingSocket implements BenchSubscriber {
   readonly #socket: Socket;
   #onLast: ((last: number) => void) | undefined;
   #tail: Buffer = Buffer.alloc(4);
@@ -17,14 +18,14 @@ export class CountingSocket {
   }
 
   /**
-   * Opens a WebSocket, sends these messages one by one, each when an answer to the one before it has come, and resolves when
-   * the last one was answered. Without messages: when it is open.
+   * Opens a WebSocket, sends these messages one by one, text or binary, each when an answer to the one before it has come, and
+   * resolves when the last one was answered. Without messages: when it is open.
    */
   static async open(
     port: number,
     path: string,
     subprotocol: string,
-    messages: readonly Uint8Array[],
+    messages: readonly (Uint8Array | string)[],
   ): Promise<CountingSocket> {
     const socket = connect(port, "127.0.0.1");
     socket.setNoDelay(true);
@@ -43,7 +44,14 @@ export class CountingSocket {
     return new CountingSocket(socket);
   }
 
-  /** Resolves when the message with this number has come. */
+  /** Opens a socket without WebSocket, sends this, and resolves when it was answered. */
+  static async openPlain(port: number, greeting: Uint8Array): Promise<CountingSocket> {
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    socket.write(greeting);
+    await once(socket);
+    return new CountingSocket(socket);
+  }
+
   wait(last: number): Promise<void> {
     return new Promise((resolve) => {
       this.#onLast = (number) => {
@@ -80,9 +88,11 @@ function once(socket: Socket): Promise<Buffer> {
 }
 
 /** A frame of a client (RFC 6455 section 5.3), masked with zeros. */
-function masked(message: Uint8Array): Buffer {
-  const { length } = message;
+function masked(message: Uint8Array | string): Buffer {
+  const first = typeof message === "string" ? 0x81 : 0x82;
+  const bytes = Buffer.from(message as Uint8Array);
+  const { length } = bytes;
   const head =
-    length < 126 ? [0x82, 0x80 | length, 0, 0, 0, 0] : [0x82, 0xfe, length >> 8, length & 255, 0, 0, 0, 0];
-  return Buffer.concat([Buffer.from(head), message]);
+    length < 126 ? [first, 0x80 | length, 0, 0, 0, 0] : [first, 0xfe, length >> 8, length & 255, 0, 0, 0, 0];
+  return Buffer.concat([Buffer.from(head), bytes]);
 }

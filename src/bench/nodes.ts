@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { table } from "table";
 import { BenchService } from "../../gen/hawser/bench/v1/bench_pb.js";
 import { connect, createClient } from "../client/index.js";
-import { median } from "./run.js";
+import { median } from "./rows.js";
 
 const HELP = `npm run bench:nodes -- [options]
 

@@ -1,85 +1,61 @@
 import { type ChildProcess, fork } from "node:child_process";
-import type { Outcome, Task } from "./process.js";
+import type { ContenderInfo } from "./contenders.js";
+import type { Sample } from "./rows.js";
 import type { Scenario } from "./scenarios.js";
+import type { Outcome, ProcessArguments, Question, ServerCpu, ServerMemory, Task } from "./task.js";
 
-/** One measurement of one contender. */
-export interface Sample {
-  /** The scenario's headline number, in its unit. */
-  readonly value: number;
-  /** Server CPU per call or message, in microseconds. */
-  readonly serverCpuUs: number;
-  readonly clientCpuUs: number;
-  /** Bytes on the wire per call or message, both ways. */
-  readonly wireBytes: number;
+/** How long things take, in milliseconds. */
+export interface Pace {
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+}
+
+/** Where the parts of a contender are, compiled. */
+export interface Compiled {
+  /** The script of both processes. */
+  readonly script: string;
+  /** URL of the contender's module. */
+  readonly module: string;
 }
 
 /** A process that has not answered after this many milliseconds will not answer any more. */
-const ANSWER_TIMEOUT_MS = 120_000;
+const ANSWER_TIMEOUT_MS = 60_000;
+/** What was under way settles: handshakes of the last connections, and what the collector has put off. */
+const SETTLE_MS = 500;
+/** Connections before those that are measured: what the first ones need once is not theirs alone. */
+const FIRST_CONNECTIONS = 200;
 
 /**
- * Measures a contender once: server and client in processes of their own, one connection.
+ * Measures a contender once: a server and a client in processes of their own.
  *
- * @param script The bundle of `process.ts`.
  * @param profileFolder Where both processes leave a CPU profile, if that is wanted.
  * @throws Error when a process ends or does not answer.
  */
 export async function measure(
-  script: string,
-  contender: string,
+  { script, module }: Compiled,
+  name: string,
+  info: ContenderInfo,
   scenario: Scenario,
+  pace: Pace,
   profileFolder: string | undefined,
 ): Promise<Sample> {
-  const profile = (role: string) =>
-    profileFolder === undefined
-      ? []
-      : [
-          "--cpu-prof",
-          `--cpu-prof-dir=${profileFolder}`,
-          `--cpu-prof-name=${slug(contender, role, scenario.name)}`,
-        ];
-  const server = fork(script, ["server", contender], { execArgv: ["--expose-gc", ...profile("server")] });
+  const start = (given: ProcessArguments) => {
+    const profileName = `${name}-${given.role}-${scenario.name}.cpuprofile`;
+    const profile =
+      profileFolder === undefined
+        ? []
+        : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${profileName}`];
+    return fork(script, [JSON.stringify(given)], { execArgv: ["--expose-gc", ...profile] });
+  };
+  const { bodyBytes, body = "numbers" } = scenario;
+  const variant = info.variant ?? "";
+  const server = start({ role: "server", module, variant });
   try {
     const { port } = await next<{ port: number }>(server);
-    const client = fork(
-      script,
-      ["client", contender, String(port), String(scenario.bodyBytes), scenario.body ?? "numbers"],
-      {
-        execArgv: profile("client"),
-      },
-    );
+    const client = start({ role: "client", module, variant, port, bodyBytes, body });
     try {
       await next(client);
-      await work(client, scenario.warmUp);
-      const { task } = scenario;
-      const holds = task.kind === "hold" || task.kind === "watch";
-      const memoryBefore = holds ? await memory(server) : 0;
-      const before = await cpu(server);
-      const outcome = await work(client, task);
-      const after = await cpu(server);
-      const count =
-        task.kind === "echo"
-          ? task.calls
-          : task.kind === "push"
-            ? task.messages
-            : task.kind === "fanOut"
-              ? task.messages * task.connections
-              : task.connections;
-      if (holds) {
-        // What was under way settles: handshakes of the last connections, and what the collector has put off.
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        return {
-          value: ((await memory(server)) - memoryBefore) / count,
-          serverCpuUs: ((after.cpuMs - before.cpuMs) * 1000) / count,
-          clientCpuUs: (outcome.cpuMs * 1000) / count,
-          wireBytes: (after.traffic - before.traffic) / count,
-        };
-      }
-      return {
-        value: scenario.unit === "p50 µs" ? (outcome.p50Us ?? Number.NaN) : (count * 1000) / outcome.ms,
-        serverCpuUs: ((after.cpuMs - before.cpuMs) * 1000) / count,
-        clientCpuUs: (outcome.cpuMs * 1000) / count,
-        wireBytes: (after.traffic - before.traffic) / count,
-      };
+      return await measureBetween(server, client, scenario, pace);
     } finally {
       await stop(client);
     }
@@ -88,67 +64,133 @@ export async function measure(
   }
 }
 
-/** The middle one of some numbers. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+async function measureBetween(
+  server: ChildProcess,
+  client: ChildProcess,
+  { measurement }: Scenario,
+  pace: Pace,
+): Promise<Sample> {
+  const work = (task: Task) => ask<Outcome>(client, task);
+  const { kind } = measurement;
+  if (kind === "rate") {
+    const warm = await work({ kind: "warmUp", work: measurement.work, ms: pace.warmUpMs });
+    const { work: what, unit } = measurement;
+    const lanes = what.kind === "echo" ? what.connections * what.depth : 1;
+    const amount = Math.max(lanes, Math.ceil(((warm.perMs ?? 0) * pace.measureMs) / lanes) * lanes);
+    const before = await ask<ServerCpu>(server, "cpu");
+    const outcome = await work({ kind: "run", work: what, amount });
+    const after = await ask<ServerCpu>(server, "cpu");
+    const count = what.kind === "fanOut" ? amount * what.connections : amount;
+    const [many, one] = NAMES[unit];
+    return {
+      [`${many}PerSecond`]: (count * 1_000) / outcome.ms,
+      ...(outcome.latency === undefined
+        ? {}
+        : { p50Micros: outcome.latency.p50, p99Micros: outcome.latency.p99 }),
+      ...costs(one, count, before, after, outcome),
+      serverRssBytes: after.rssBytes,
+    };
+  }
+  if (kind === "idle") {
+    const { connections, calls, subscribed } = measurement;
+    const open = (count: number): Task =>
+      subscribed
+        ? { kind: "watch", connections: count }
+        : { kind: "hold", connections: count, calls, reconnecting: false };
+    await work(open(FIRST_CONNECTIONS));
+    await settle();
+    const before = await ask<ServerMemory>(server, "memory");
+    await work(open(connections));
+    await settle();
+    const after = await ask<ServerMemory>(server, "memory");
+    const each = (key: keyof ServerMemory) => (after[key] - before[key]) / connections;
+    return {
+      heapBytesPerConnection: each("heapBytes"),
+      rssBytesPerConnection: each("rssBytes"),
+      externalBytesPerConnection: each("externalBytes"),
+    };
+  }
+  const { connections } = measurement;
+  if (kind === "connect") await work({ kind: "storm", connections: FIRST_CONNECTIONS });
+  else await work({ kind: "hold", connections, calls: 1, reconnecting: true });
+  const before = await ask<ServerCpu>(server, "cpu");
+  let outcome: Outcome;
+  let ms: number;
+  if (kind === "connect") {
+    outcome = await work({ kind: "storm", connections });
+    ms = outcome.ms;
+  } else {
+    await ask(client, { kind: "recover" });
+    const start = performance.now();
+    tell(server, "cut");
+    outcome = await next<Outcome>(client);
+    ms = performance.now() - start;
+  }
+  const after = await ask<ServerCpu>(server, "cpu");
+  return {
+    connectionsPerSecond: (connections * 1_000) / ms,
+    ...costs("Connection", connections, before, after, outcome),
+  };
 }
 
-/** Name of a profile's file, as in `hawser-server-unary-1-in-flight-32-b.cpuprofile`. */
-function slug(...words: string[]): string {
-  return `${words
-    .join(" ")
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-")}.cpuprofile`;
+const NAMES = {
+  call: ["calls", "Call"],
+  message: ["messages", "Message"],
+  delivery: ["deliveries", "Delivery"],
+} as const;
+
+function costs(one: string, count: number, before: ServerCpu, after: ServerCpu, outcome: Outcome): Sample {
+  return {
+    [`serverCpuMicrosPer${one}`]: ((after.cpuMs - before.cpuMs) * 1_000) / count,
+    [`clientCpuMicrosPer${one}`]: (outcome.cpuMs * 1_000) / count,
+    [`wireBytesPer${one}`]: (after.traffic - before.traffic) / count,
+  };
 }
 
-function next<T>(child: ChildProcess): Promise<T> {
+const settle = () => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+
+function tell(child: ChildProcess, message: Task | Question): void {
+  child.send(message);
+}
+
+function ask<Answer>(child: ChildProcess, message: Task | Question): Promise<Answer> {
+  tell(child, message);
+  return next<Answer>(child);
+}
+
+function next<Answer>(child: ChildProcess): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const settle = () => {
+    const settled = () => {
       clearTimeout(timer);
       child.off("exit", onExit);
       child.off("message", onMessage);
     };
     const onExit = (code: number | null, signal: string | null) => {
-      settle();
+      settled();
       reject(new Error(`a process of the benchmark ended with ${code ?? signal}`));
     };
     const onMessage = (message: unknown) => {
-      settle();
-      resolve(message as T);
+      settled();
+      resolve(message as Answer);
     };
     const timer = setTimeout(() => {
-      settle();
+      settled();
       child.kill("SIGKILL");
-      reject(new Error(`a process of the benchmark did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`));
+      reject(new Error(`a process of the benchmark did not answer within ${ANSWER_TIMEOUT_MS / 1_000} s`));
     }, ANSWER_TIMEOUT_MS);
     child.once("exit", onExit);
     child.once("message", onMessage);
   });
 }
 
-function work(client: ChildProcess, task: Task): Promise<Outcome> {
-  client.send(task);
-  return next<Outcome>(client);
-}
-
-async function cpu(server: ChildProcess): Promise<{ readonly cpuMs: number; readonly traffic: number }> {
-  server.send("cpu");
-  return next(server);
-}
-
-async function memory(server: ChildProcess): Promise<number> {
-  server.send("memory");
-  return (await next<{ bytes: number }>(server)).bytes;
-}
-
 function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => {
-    child.once("exit", () => resolve());
+    const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    child.once("exit", () => {
+      clearTimeout(timer);
+      resolve();
+    });
     if (child.connected) child.disconnect();
   });
 }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { table } from "table";
 import { seededRandom } from "../testing/index.js";
-import { median, type Sample } from "./run.js";
+import type { BenchResult } from "./result.js";
 
 const HELP = `npm run scaling -- --bench FILE [options]
 
@@ -16,13 +16,6 @@ const HELP = `npm run scaling -- --bench FILE [options]
   --bytes N          of a publication (default 100)
   --per-node N       connections that a node takes at most (default 100000)
   --help             this text`;
-
-interface BenchFile {
-  readonly rows: readonly {
-    readonly scenario: string;
-    readonly samples: Readonly<Record<string, readonly Sample[]>>;
-  }[];
-}
 
 const { values } = parseArgs({
   options: {
@@ -41,19 +34,22 @@ if (values.help || values.bench === undefined) {
   process.exit(values.help ? 0 : 2);
 }
 
-const { rows } = JSON.parse(readFileSync(values.bench, "utf8")) as BenchFile;
-const measured = (scenario: string, contender: string, key: keyof Sample): number => {
-  const row = rows.find(({ scenario: name }) => name.includes(scenario));
-  const samples = row?.samples[contender];
-  if (samples === undefined || samples.length === 0) {
-    console.error(`${values.bench} has no scenario "${scenario}" with ${contender}; run the benchmark whole`);
+const { rows } = JSON.parse(readFileSync(values.bench, "utf8")) as BenchResult;
+const measured = (scenario: string, contender: string, metric: string): number => {
+  const row = rows.find(
+    (row) => row.scenario === scenario && row.contender === contender && row.metric === metric,
+  );
+  if (row === undefined) {
+    console.error(
+      `${values.bench} has no scenario "${scenario}" with ${contender}; it comes from npm run bench -- --scenario ${scenario}`,
+    );
     process.exit(2);
   }
-  return median(samples.map((sample) => sample[key]));
+  return row.median;
 };
-const idleBytes = measured("memory of 5,000 idle connections", "hawser, authenticated", "value");
-const subscribedBytes = measured("that are subscribed to a topic", "hawser", "value");
-const deliveryUs = measured("fan-out to 1,000 connections, 100 B", "hawser", "serverCpuUs");
+const idleBytes = measured("idle-5000", "hawser-authenticated", "rssBytesPerConnection");
+const subscribedBytes = measured("subscribed-5000", "hawser", "rssBytesPerConnection");
+const deliveryUs = measured("fanout-100B-1000", "hawser", "serverCpuMicrosPerDelivery");
 
 const [connections, topics, subscriptions, rate, bytes, perNode] = [
   values.connections,

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
-import { median } from "../../src/bench/run.js";
 
 const run = promisify(execFile);
 const folders: string[] = [];
@@ -13,34 +12,61 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "hawser-bench-"));
+  folders.push(folder);
+  return folder;
+}
+
 const bench = (...args: string[]) => run(process.execPath, ["--import", "tsx", "src/bench/main.ts", ...args]);
+const small = [
+  "--quick",
+  "--rounds",
+  "1",
+  "--scenario",
+  "unary-32B-1",
+  "--contender",
+  "ws",
+  "--contender",
+  "hawser",
+];
 
 describe("the benchmark harness", () => {
-  it("measures both contenders in every round and prints medians and ratios", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "hawser-bench-"));
-    folders.push(folder);
-    const file = join(folder, "samples.json");
-    const { stdout } = await bench("--quick", "--rounds", "1", "--scenario", "1 in flight", "--json", file);
-    expect(stdout).toMatch(/raw ws .*p50 µs/);
-    expect(stdout).toMatch(/hawser .*p50 µs/);
+  it("measures contenders in every round, prints ratios beside aims, and writes rows", async () => {
+    const file = join(makeFolder(), "result.json");
+    const { stdout, stderr } = await bench(...small, "--json", file);
+    expect(stdout).toMatch(/unary-32B-1 .* ws .*(✓|✗) p50 [\d.]+ \(≤ 1.1\)/);
+    expect(stderr).toContain("round 1 of 1, hawser");
     const { rows } = JSON.parse(readFileSync(file, "utf8"));
-    expect(rows).toHaveLength(1);
-    for (const name of ["raw ws", "hawser"]) {
-      const [sample] = rows[0].samples[name];
-      expect(sample.value).toBeGreaterThan(0);
-      expect(sample.serverCpuUs).toBeGreaterThan(0);
+    for (const contender of ["ws", "hawser"]) {
+      for (const [metric, unit] of [
+        ["callsPerSecond", "1/s"],
+        ["p50Micros", "µs"],
+        ["serverCpuMicrosPerCall", "µs"],
+        ["clientCpuMicrosPerCall", "µs"],
+        ["serverRssBytes", "B"],
+      ]) {
+        const row = rows.find(
+          (row: { contender: string; metric: string }) =>
+            row.contender === contender && row.metric === metric,
+        );
+        expect(Object.keys(row)).toEqual(["scenario", "contender", "metric", "unit", "median", "min", "max"]);
+        expect(row).toMatchObject({ scenario: "unary-32B-1", unit });
+        expect(row.median).toBeGreaterThan(0);
+        expect(row.min).toBeLessThanOrEqual(row.median);
+        expect(row.max).toBeGreaterThanOrEqual(row.median);
+      }
     }
   });
 
   it("leaves a CPU profile of every process", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "hawser-bench-"));
-    folders.push(folder);
-    await bench("--quick", "--rounds", "1", "--scenario", "1 in flight", "--profile", folder);
+    const folder = makeFolder();
+    await bench(...small, "--profile", folder);
     expect(readdirSync(folder).sort()).toEqual([
-      "hawser-client-unary-1-in-flight-32-b.cpuprofile",
-      "hawser-server-unary-1-in-flight-32-b.cpuprofile",
-      "raw-ws-client-unary-1-in-flight-32-b.cpuprofile",
-      "raw-ws-server-unary-1-in-flight-32-b.cpuprofile",
+      "hawser-client-unary-32B-1.cpuprofile",
+      "hawser-server-unary-32B-1.cpuprofile",
+      "ws-client-unary-32B-1.cpuprofile",
+      "ws-server-unary-32B-1.cpuprofile",
     ]);
   });
 
@@ -49,12 +75,8 @@ describe("the benchmark harness", () => {
     [["--rounds", "none"], "--rounds must be a whole number from 1 up, not none"],
     [["extra"], "Unexpected argument 'extra'"],
     [["--scenario", "nothing like it"], 'no scenario contains "nothing like it"'],
+    [["--contender", "nobody"], 'no contender is called "nobody"'],
   ])("says what is wrong with %j", async (args, message) => {
     await expect(bench(...args)).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
-  });
-
-  it("takes the middle of the samples", () => {
-    expect(median([3, 1, 2])).toBe(2);
-    expect(median([4, 1, 2, 3])).toBe(2.5);
   });
 });

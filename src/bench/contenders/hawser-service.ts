@@ -1,16 +1,22 @@
 import { randomUUID } from "node:crypto";
 import { createServer as createHttpServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { BenchService, type EchoResponse, WatchResponseSchema } from "../../gen/hawser/bench/v1/bench_pb.js";
-import { type CompressionProfile, connect, createClient } from "../client/index.js";
-import { createServer, defineTopic, memoryIdempotencyStore } from "../server/index.js";
-import { encodePacket } from "../wire/encode.js";
-import { HelloMode } from "../wire/frame.js";
-import { type Contender, countTraffic, echoInLoops, NAME, publishAll } from "./contender.js";
-import { CountingSocket } from "./counting-socket.js";
+import {
+  BenchService,
+  type EchoResponse,
+  WatchResponseSchema,
+} from "../../../gen/hawser/bench/v1/bench_pb.js";
+import { type CompressionProfile, type Connection, connect, createClient } from "../../client/index.js";
+import { createServer, defineTopic, memoryIdempotencyStore } from "../../server/index.js";
+import { encodePacket } from "../../wire/encode.js";
+import { HelloMode } from "../../wire/frame.js";
+import type { Contender } from "../contender.js";
+import { CountingSocket } from "../counting-socket.js";
+import { echoInLoops, windowed } from "../loops.js";
+import { NAME, publishAll } from "../payload.js";
+import { listenLocally, watchSockets } from "../sockets.js";
 
 /** How a contender differs from what users get by default. */
-export interface Variant {
+interface Variant {
   /** Every call carries an idempotency key, which the server keeps in memory. */
   readonly keys?: boolean;
   /** The server's limits and checks are off. */
@@ -19,6 +25,16 @@ export interface Variant {
   readonly authenticated?: boolean;
   readonly compression?: CompressionProfile;
 }
+
+const VARIANTS: Readonly<Record<string, Variant>> = {
+  "": {},
+  keys: { keys: true },
+  unlimited: { unlimited: true },
+  authenticated: { authenticated: true },
+  memory: { compression: "memory" },
+  balanced: { compression: "balanced" },
+  ratio: { compression: "ratio" },
+};
 
 const Watched = defineTopic({
   name: "bench",
@@ -83,12 +99,20 @@ const UNLIMITED = {
   allowedOrigins: "*",
 } as const;
 
-/** Hawser as its users run it: default options, generated service, no special code. */
-export function hawser({ keys, unlimited, authenticated, compression = "off" }: Variant): Contender {
+/**
+ * Hawser as its users run it: default options, generated service, no special code. Messages are encoded by what is
+ * registered for them, so it is the importing module that decides about that.
+ *
+ * @throws Error when there is no such variant.
+ */
+export function createHawser(name: string): Contender {
+  const variant = VARIANTS[name];
+  if (variant === undefined) throw new Error(`Hawser has no variant "${name}" here`);
+  const { keys, unlimited, authenticated, compression = "off" } = variant;
   return {
     async serve() {
       const http = createHttpServer();
-      const traffic = countTraffic(http);
+      const { traffic, cut } = watchSockets(http);
       const server = createServer({
         // More keys than it keeps: the oldest go, as in a server that runs for long.
         ...(keys ? { idempotencyStore: memoryIdempotencyStore({ whenFull: "forget" }) } : {}),
@@ -103,6 +127,14 @@ export function hawser({ keys, unlimited, authenticated, compression = "off" }: 
             async *push({ count, id, name, body }) {
               for (let i = 0; i < count; i++) yield { id, name, body };
             },
+            async upload(requests) {
+              let count = 0;
+              for await (const _ of requests) count++;
+              return { count };
+            },
+            async *converse(requests) {
+              for await (const { id, name, body } of requests) yield { id, name, body };
+            },
             watch: () => Watched(),
             async publish({ count, perTurn, bytes }, context) {
               const published: Promise<unknown>[] = [];
@@ -114,11 +146,11 @@ export function hawser({ keys, unlimited, authenticated, compression = "off" }: 
           }),
       });
       server.attach(http);
-      await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-      const { port } = http.address() as AddressInfo;
+      const port = await listenLocally(http);
       return {
         port,
         traffic,
+        cut,
         async close() {
           await server.close();
           http.closeAllConnections();
@@ -126,37 +158,71 @@ export function hawser({ keys, unlimited, authenticated, compression = "off" }: 
         },
       };
     },
-    async connect(port, bodies) {
+    async connect(port, bodies, reconnecting) {
       const credentials = authenticated === true ? `client ${randomUUID()}` : "";
-      const connection = connect(`ws://127.0.0.1:${port}/rpc`, { compression, credentials });
+      const connection = connect(`ws://127.0.0.1:${port}/rpc`, {
+        compression,
+        credentials,
+        ...(reconnecting ? { reconnect: { initialDelayMs: 1, maxDelayMs: 1_000 } } : {}),
+      });
       await connection.ready();
       const client = createClient(BenchService, connection);
       const [first = new Uint8Array(0)] = bodies;
-      let next = 0;
-      const request = () => {
-        const body = bodies[next++ % bodies.length] as Uint8Array;
-        return { id: BigInt(next), name: NAME, body };
-      };
+      const message = (id: number) => ({
+        id: BigInt(id),
+        name: NAME,
+        body: bodies[id % bodies.length] as Uint8Array,
+      });
       const call = keys
-        ? () => client.echo(request(), { idempotencyKey: randomUUID() })
-        : () => client.echo(request());
-      const accept = (answer: EchoResponse) => answer.body.length === first.length;
+        ? (id: number) => client.echo(message(id), { idempotencyKey: randomUUID() })
+        : (id: number) => client.echo(message(id));
+      const accept = (answer: EchoResponse, id: number) =>
+        answer.body.length === first.length && answer.id === BigInt(id);
       return {
         echo: (calls, depth, times) => echoInLoops(call, accept, calls, depth, times),
         async push(count) {
           let received = 0;
-          for await (const message of client.push({ count, id: 1n, name: NAME, body: first })) {
-            if (message.body.length !== first.length) throw new Error("a message of the wrong length");
+          for await (const { id, body } of client.push({ count, ...message(1) })) {
+            if (body.length !== first.length || id !== 1n) throw new Error("another message came");
             received++;
           }
           if (received !== count) throw new Error(`${received} messages instead of ${count}`);
         },
+        async upload(count) {
+          async function* messages() {
+            for (let id = 0; id < count; id++) yield message(id);
+          }
+          const answer = await client.upload(messages());
+          if (answer.count !== count) throw new Error(`${answer.count} messages instead of ${count}`);
+        },
+        async converse(count, depth) {
+          const window = windowed(message, count, depth);
+          for await (const answer of client.converse(window.requests)) {
+            if (!accept(answer as unknown as EchoResponse, window.expected))
+              throw new Error("another message came back");
+            window.onReply();
+          }
+          if (window.expected !== count) throw new Error(`${window.expected} messages instead of ${count}`);
+        },
         async publish(messages, perTurn, bytes) {
           await client.publish({ count: messages, perTurn, bytes });
+        },
+        async recovered() {
+          await linkLost(connection);
+          await echoInLoops(call, accept, 1, 1, undefined);
         },
         close: () => connection.close(),
       };
     },
     subscribe: (port) => CountingSocket.open(port, "/rpc", "hawser.v1", [HELLO, WATCH]),
   };
+}
+
+function linkLost(connection: Connection): Promise<void> {
+  return new Promise((resolve) => {
+    const off = connection.on("reconnecting", () => {
+      off();
+      resolve();
+    });
+  });
 }

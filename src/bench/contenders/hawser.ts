@@ -1,0 +1,2 @@
+// Hawser with generated codecs.
+export { createHawser as create } from "./hawser-service.js";
