@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+// `hawser`: the command line.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { EXIT, exitCodeOf, messageOf } from "./failure.js";
+import { readCommandLine, type Wanted } from "./program.js";
+
+/** Aborted at the first Ctrl-C; the second ends the process at once. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}
+
+/** The version of the package, whose manifest lies above this file, compiled or not. */
+function packageVersion(): string {
+  for (const path of ["../../package.json", "../../../package.json"]) {
+    try {
+      const text = readFileSync(fileURLToPath(new URL(path, import.meta.url)), "utf8");
+      return (JSON.parse(text) as { readonly version: string }).version;
+    } catch {
+      // It is one folder further up.
+    }
+  }
+  return "unknown";
+}
+
+async function run(wanted: Wanted): Promise<number> {
+  switch (wanted.command) {
+    case "nothing":
+      return wanted.exitCode;
+    case "bench": {
+      // Commands are loaded when they are wanted: completion answers at every press of Tab.
+      const { runBench } = await import("./bench/run.js");
+      return runBench(wanted, interruption());
+    }
+  }
+}
+
+try {
+  process.exitCode = await run(readCommandLine(process.argv.slice(2), packageVersion()));
+} catch (error) {
+  process.stderr.write(`hawser: ${messageOf(error)}\n`);
+  process.exitCode = exitCodeOf(error) || EXIT.failed;
+}
