@@ -42,6 +42,9 @@ const PEERS = join(HERE, "peers", "node_modules");
 
 const subject = <Desc extends DescMessage>(it: Subject<Desc>): Subject => it as unknown as Subject;
 
+/** Its last character: a text may have been put together from parts that are joined when it is looked into. */
+const readText = (text: string): number => text.length + text.charCodeAt(text.length - 1);
+
 const points = Array.from({ length: 1_000 }, (_, i) => ({ x: i * 1.1, y: -i / 3, count: i * 7 }));
 
 const SUBJECTS: readonly Subject[] = [
@@ -49,7 +52,7 @@ const SUBJECTS: readonly Subject[] = [
     name: "small message",
     schema: EchoRequestSchema,
     init: { id: 1_234_567_890n, name: "abcdefghijklmnopqrst", body: new Uint8Array(32).fill(7) },
-    read: ({ id, name, body }) => Number(id) + name.length + body.length,
+    read: ({ id, name, body }) => Number(id) + readText(name) + body.length + (body[31] as number),
     aims: [5, 2.5],
   }),
   subject({
@@ -91,9 +94,10 @@ const SUBJECTS: readonly Subject[] = [
     read({ id, displayName, email, createdAt, home, contact, labels, roles, active, level }) {
       let sum =
         id.length + displayName.length + (email?.length ?? 0) + Number(createdAt ?? 0) + (home?.x ?? 0);
-      sum += (home?.y ?? 0) + (home?.count ?? 0) + String(contact?.value).length + (active ? 1 : 0) + level;
-      for (const key of Object.keys(labels)) sum += (labels[key] as string).length;
-      for (const role of roles) sum += role.length;
+      sum +=
+        (home?.y ?? 0) + (home?.count ?? 0) + readText(String(contact?.value)) + (active ? 1 : 0) + level;
+      for (const key of Object.keys(labels)) sum += readText(key) + readText(labels[key] as string);
+      for (const role of roles) sum += readText(role);
       return sum;
     },
   }),

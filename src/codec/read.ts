@@ -6,6 +6,7 @@
 
 import { joinInt64, joinUint64 } from "./long.js";
 import { unusual } from "./unusual.js";
+import { viewOf } from "./view.js";
 
 /** Position after what was read last. */
 export let cursor = 0;
@@ -21,6 +22,11 @@ export function readUint32(bytes: Uint8Array, at: number): number {
   if (first < 0x80) {
     cursor = at + 1;
     return first;
+  }
+  const second = bytes[at + 1] as number;
+  if (second < 0x80) {
+    cursor = at + 2;
+    return (first & 0x7f) | (second << 7);
   }
   return readLong32(bytes, at);
 }
@@ -140,35 +146,16 @@ export function readFixed64(bytes: Uint8Array, at: number): bigint {
   return joinUint64(low, readSfixed32(bytes, at + 4));
 }
 
-const float64 = new Float64Array(1);
-const float64Bytes = new Uint8Array(float64.buffer);
-const float32 = new Float32Array(1);
-const float32Bytes = new Uint8Array(float32.buffer);
-
 /** double. */
 export function readDouble(bytes: Uint8Array, at: number): number {
-  if (at + 8 > bytes.length) unusual();
-  float64Bytes[0] = bytes[at] as number;
-  float64Bytes[1] = bytes[at + 1] as number;
-  float64Bytes[2] = bytes[at + 2] as number;
-  float64Bytes[3] = bytes[at + 3] as number;
-  float64Bytes[4] = bytes[at + 4] as number;
-  float64Bytes[5] = bytes[at + 5] as number;
-  float64Bytes[6] = bytes[at + 6] as number;
-  float64Bytes[7] = bytes[at + 7] as number;
   cursor = at + 8;
-  return float64[0] as number;
+  return viewOf(bytes).getFloat64(at, true);
 }
 
 /** float. */
 export function readFloat(bytes: Uint8Array, at: number): number {
-  if (at + 4 > bytes.length) unusual();
-  float32Bytes[0] = bytes[at] as number;
-  float32Bytes[1] = bytes[at + 1] as number;
-  float32Bytes[2] = bytes[at + 2] as number;
-  float32Bytes[3] = bytes[at + 3] as number;
   cursor = at + 4;
-  return float32[0] as number;
+  return viewOf(bytes).getFloat32(at, true);
 }
 
 /** The length in front of a text, bytes or a message: returns where that ends; {@link cursor} is where it begins. */

@@ -5,9 +5,23 @@
 
 import { high, low, splitInt64, splitUint64 } from "./long.js";
 import { type Unchecked, unusual } from "./unusual.js";
+import { viewOf } from "./view.js";
 
 /** A varint of up to 32 bits that the caller knows: a tag or a length. */
 export function writeVarint(into: Uint8Array, at: number, value: number): number {
+  if (value < 0x80) {
+    into[at] = value;
+    return at + 1;
+  }
+  if (value < 0x4000) {
+    into[at] = (value & 0x7f) | 0x80;
+    into[at + 1] = value >>> 7;
+    return at + 2;
+  }
+  return writeLongVarint(into, at, value);
+}
+
+function writeLongVarint(into: Uint8Array, at: number, value: number): number {
   let rest = value;
   let pos = at;
   while (rest > 0x7f) {
@@ -21,24 +35,13 @@ export function writeVarint(into: Uint8Array, at: number, value: number): number
 /** uint32. */
 export function writeUint32(into: Uint8Array, at: number, value: Unchecked): number {
   if (value >>> 0 !== value) unusual();
-  if (value < 0x80) {
-    into[at] = value;
-    return at + 1;
-  }
   return writeVarint(into, at, value);
 }
 
 /** int32, and enums; ten bytes when negative. */
 export function writeInt32(into: Uint8Array, at: number, value: Unchecked): number {
   if ((value | 0) !== value) unusual();
-  if (value >= 0) {
-    if (value < 0x80) {
-      into[at] = value;
-      return at + 1;
-    }
-    return writeVarint(into, at, value);
-  }
-  return writeWords(into, at, value, -1);
+  return value >= 0 ? writeVarint(into, at, value) : writeWords(into, at, value, -1);
 }
 
 /** sint32. */
@@ -126,35 +129,18 @@ function writeWord(into: Uint8Array, at: number, value: number): number {
   return at + 4;
 }
 
-const float64 = new Float64Array(1);
-const float64Bytes = new Uint8Array(float64.buffer);
-const float32 = new Float32Array(1);
-const float32Bytes = new Uint8Array(float32.buffer);
-
 /** double. */
 export function writeDouble(into: Uint8Array, at: number, value: Unchecked): number {
   if (typeof value !== "number") unusual();
-  float64[0] = value;
-  into[at] = float64Bytes[0] as number;
-  into[at + 1] = float64Bytes[1] as number;
-  into[at + 2] = float64Bytes[2] as number;
-  into[at + 3] = float64Bytes[3] as number;
-  into[at + 4] = float64Bytes[4] as number;
-  into[at + 5] = float64Bytes[5] as number;
-  into[at + 6] = float64Bytes[6] as number;
-  into[at + 7] = float64Bytes[7] as number;
+  viewOf(into).setFloat64(at, value, true);
   return at + 8;
 }
 
 /** float. What is finite and becomes infinite by rounding is an error of protobuf-es'. */
 export function writeFloat(into: Uint8Array, at: number, value: Unchecked): number {
   if (typeof value !== "number") unusual();
-  float32[0] = value;
-  if (!Number.isFinite(float32[0]) && Number.isFinite(value)) unusual();
-  into[at] = float32Bytes[0] as number;
-  into[at + 1] = float32Bytes[1] as number;
-  into[at + 2] = float32Bytes[2] as number;
-  into[at + 3] = float32Bytes[3] as number;
+  if (!Number.isFinite(Math.fround(value)) && Number.isFinite(value)) unusual();
+  viewOf(into).setFloat32(at, value, true);
   return at + 4;
 }
 
