@@ -22,6 +22,7 @@ export type ContenderName =
   | "hawser"
   | "hawser-es"
   | "socket.io"
+  | "socket.io-msgpack"
   | "trpc"
   | "rpc-websockets"
   | "connect-node"
@@ -58,45 +59,57 @@ export const CONTENDERS: Readonly<Record<ContenderName, ContenderInfo>> = {
     module: "contenders/hawser-es.ts",
     settings: `Service from .proto, messages encoded by protobuf-es. ${DEFAULTS}`,
   },
+  "socket.io-msgpack": {
+    module: "peers/socket-io.mjs",
+    variant: "msgpack",
+    needs: "socket.io-msgpack-parser",
+    settings:
+      "Socket.IO, WebSocket only, its msgpack parser, which its docs advise for binary data. perMessageDeflate off.",
+  },
   "socket.io": {
     module: "peers/socket-io.mjs",
     needs: "socket.io",
-    settings: "",
+    settings:
+      "Socket.IO, WebSocket only, its default parser (JSON) with bytes in base64 and 64-bit numbers as text, which is faster than bytes in frames of their own. perMessageDeflate off; first request not kept; bufferutil installed, as its docs advise.",
   },
   trpc: {
     module: "peers/trpc.mjs",
     needs: "@trpc/server",
-    settings: "",
+    settings:
+      "tRPC 11, wsLink and applyWSSHandler over ws, JSON with bytes in base64 and 64-bit numbers as text; no schema library, no transformer, which would cost more.",
   },
   "rpc-websockets": {
     module: "peers/rpc-websockets.mjs",
     needs: "rpc-websockets",
-    settings: "",
+    settings:
+      "rpc-websockets over ws, JSON-RPC with bytes in base64 and 64-bit numbers as text. perMessageDeflate off; bufferutil comes with it.",
   },
   "connect-node": {
     module: "peers/connect-node.mjs",
     needs: "@connectrpc/connect-node",
-    settings: "",
+    settings:
+      "connect-node, Connect protocol over HTTP/2 in binary (faster than its gRPC transport here), codec protobuf-es, one HTTP/2 session for each connection. No compression.",
   },
   "grpc-js": {
     module: "peers/grpc-js.mjs",
     needs: "@grpc/grpc-js",
-    settings: "",
+    settings:
+      "grpc-js with proto-loader (protobufjs); one channel for each connection; no limit on messages.",
   },
   starpc: {
     module: "peers/starpc.mjs",
     needs: "starpc",
-    settings: "",
+    settings: "starpc over ws, messages by its own protobuf-es-lite.",
   },
   river: {
     module: "peers/river.mjs",
     needs: "@replit/river",
-    settings: "",
+    settings: "river over ws, BinaryCodec (msgpack), 64-bit numbers as numbers; no logging.",
   },
   capnweb: {
     module: "peers/capnweb.mjs",
     needs: "capnweb",
-    settings: "",
+    settings: "Cap'n Web over ws: bigint and Uint8Array as it carries them.",
   },
   "ws-deflate": {
     module: "contenders/ws.ts",

@@ -78,11 +78,11 @@ function socketIo(name: string, nodes: number): Contender {
   return {
     name,
     async start() {
-      const [ports, child] = await startChild(new URL("socket-io.mjs", PEERS), String(nodes));
+      const [ports, child] = await startChild(new URL("socket-io-nodes.mjs", PEERS), String(nodes));
       return { ports, child: [child] };
     },
     async open(port, onMessage) {
-      const path: string = new URL("socket-io-client.mjs", PEERS).href;
+      const path: string = new URL("socket-io-nodes-client.mjs", PEERS).href;
       const { open } = (await import(path)) as {
         open(port: number, onMessage: (body: Uint8Array) => void): Promise<Client>;
       };

@@ -39,6 +39,7 @@ const BASE: readonly ContenderName[] = ["net", "ws", "hawser", "hawser-es"];
 const PEERS: readonly ContenderName[] = [
   "rpc-websockets",
   "socket.io",
+  "socket.io-msgpack",
   "capnweb",
   "river",
   "trpc",

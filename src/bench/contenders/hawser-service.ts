@@ -5,7 +5,7 @@ import {
   type EchoResponse,
   WatchResponseSchema,
 } from "../../../gen/hawser/bench/v1/bench_pb.js";
-import { type CompressionProfile, type Connection, connect, createClient } from "../../client/index.js";
+import { type Client, type CompressionProfile, type Connection, connect } from "../../client/index.js";
 import { createServer, defineTopic, memoryIdempotencyStore } from "../../server/index.js";
 import { encodePacket } from "../../wire/encode.js";
 import { HelloMode } from "../../wire/frame.js";
@@ -103,9 +103,13 @@ const UNLIMITED = {
  * Hawser as its users run it: default options, generated service, no special code. Messages are encoded by what is
  * registered for them, so it is the importing module that decides about that.
  *
+ * @param name The variant; `""` for the usual one.
  * @throws Error when there is no such variant.
  */
-export function createHawser(name: string): Contender {
+export function createHawser(
+  name: string,
+  makeClient: (connection: Connection) => Client<typeof BenchService>,
+): Contender {
   const variant = VARIANTS[name];
   if (variant === undefined) throw new Error(`Hawser has no variant "${name}" here`);
   const { keys, unlimited, authenticated, compression = "off" } = variant;
@@ -166,7 +170,7 @@ export function createHawser(name: string): Contender {
         ...(reconnecting ? { reconnect: { initialDelayMs: 1, maxDelayMs: 1_000 } } : {}),
       });
       await connection.ready();
-      const client = createClient(BenchService, connection);
+      const client = makeClient(connection);
       const [first = new Uint8Array(0)] = bodies;
       const message = (id: number) => ({
         id: BigInt(id),

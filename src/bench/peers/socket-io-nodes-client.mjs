@@ -1,4 +1,4 @@
-// The client's side of socket-io.mjs, for `nodes.ts`.
+// The client's side of socket-io-nodes.mjs, for `nodes.ts`.
 import { io } from "socket.io-client";
 
 /** A connection to a node: publishes, and is told of what is published. */
