@@ -6,6 +6,7 @@ import { violation } from "../session/violation.js";
 import type { CallFrame, DataFrame, EndFrame, OpenFrame, TopicFrame, WireLimits } from "../wire/frame.js";
 import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
 import type { Call } from "./call.js";
+import { CallSlots } from "./call-slots.js";
 import type { AnsweringCall, CallingCall, CallSession, CallsHost, CallsInit } from "./call-table.js";
 import type { Held } from "./held.js";
 import { tooLarge, tooMuchMetadata } from "./limit-errors.js";
@@ -23,8 +24,9 @@ export class Calls implements Opener {
   readonly #init: CallsInit;
   readonly #session: CallSession;
   readonly #deadlines = new DeadlineHeap<Call>();
-  /** Calls that were opened, by number. */
-  readonly #open = new Map<number, Call>();
+  /** Calls that were opened by this side, and by the other. */
+  readonly #own = new CallSlots<CallingCall>();
+  readonly #peers = new CallSlots<AnsweringCall>();
   /** Calls of this side that wait to be opened, in order. */
   #unopened: Set<CallingCall> = NO_CALLS;
   /** Calls with something to send, in the order of their turns. */
@@ -33,8 +35,6 @@ export class Calls implements Opener {
   #incoming = new IncomingMethods();
   #nextId: number;
   #lastPeerId = 0;
-  #ownOpen = 0;
-  #peerOpen = 0;
   #opening: CallingCall | undefined;
   #hold = false;
   /** Handlers that run though their calls are over. */
@@ -70,7 +70,7 @@ export class Calls implements Opener {
 
   /** Calls of both directions that have no outcome yet. */
   get size(): number {
-    return this.#open.size + this.#unopened.size;
+    return this.#own.size + this.#peers.size + this.#unopened.size;
   }
 
   /** Calls of both directions so far. */
@@ -106,7 +106,7 @@ export class Calls implements Opener {
       session.writable &&
       !this.#hold &&
       this.#unopened.size === 0 &&
-      this.#ownOpen < peerLimits.calls
+      this.#own.size < peerLimits.calls
     ) {
       this.#opening = call;
       const { call: id, method, name } = this.open();
@@ -165,9 +165,8 @@ export class Calls implements Opener {
     const call = this.#opening as CallingCall;
     const id = this.#nextId;
     this.#nextId += 2;
-    this.#ownOpen++;
     call.sender.id = id;
-    this.#open.set(id, call);
+    this.#own.add(id, call);
     const { method, name } = this.#outgoing.number(call.name);
     return { call: id, method, name };
   }
@@ -175,7 +174,7 @@ export class Calls implements Opener {
   /** Gives up a call of this side; the other side is told, if it knows of the call. */
   cancel(call: CallingCall, code: Code, message: string): void {
     const { id } = call.sender;
-    if (id !== 0 && this.#open.has(id)) {
+    if (id !== 0 && this.#own.get(id) !== undefined) {
       this.#session.send({ kind: "cancel", call: id, code, message }, 0);
     }
     this.remove(call);
@@ -186,7 +185,7 @@ export class Calls implements Opener {
     if (this.#hold) return "the server is going away";
     if (this.#session.state !== "open") return this.host.whyNotOpen();
     const { calls } = this.#session.peerLimits;
-    return this.#ownOpen >= calls
+    return this.#own.size >= calls
       ? `${calls} calls are open already, and the other side takes no more (limits.calls)`
       : "the outbox is full: the other side does not acknowledge (outboxBytes)";
   }
@@ -291,12 +290,8 @@ export class Calls implements Opener {
   remove(call: Call): void {
     const { id } = call.sender;
     if (id === UNOPENED) this.#unopened.delete(call as CallingCall);
-    else if (this.#open.delete(id)) {
-      if (this.#isOwn(id)) {
-        this.#ownOpen--;
-        if (this.#unopened.size > 0) this.#session.wake();
-      } else this.#peerOpen--;
-    }
+    else if (!this.#isOwn(id)) this.#peers.delete(id);
+    else if (this.#own.delete(id) && this.#unopened.size > 0) this.#session.wake();
     if (call.heapIndex >= 0) this.#deadlines.delete(call);
     call.receiver.tracker?.close();
     if (call.sender.hasWaiting) {
@@ -352,7 +347,7 @@ export class Calls implements Opener {
   pullFrame(): CallFrame | undefined {
     if (this.#unopened.size > 0 && !this.#hold) {
       const { calls, creditBytes } = this.#session.peerLimits;
-      if (this.#ownOpen < calls) {
+      if (this.#own.size < calls) {
         const call = this.#unopened.values().next().value as CallingCall;
         this.#opening = call;
         call.sender.credit = creditBytes;
@@ -378,7 +373,7 @@ export class Calls implements Opener {
   /** A call frame from the other side; each arrives here once, in order. */
   onFrame(frame: CallFrame): void {
     if (frame.kind === "open") return this.#onOpen(frame);
-    const call = this.#open.get(frame.call);
+    const call = this.#find(frame.call);
     if (call === undefined) {
       const known = this.#isOwn(frame.call) ? frame.call < this.#nextId : frame.call <= this.#lastPeerId;
       if (!known || frame.call === 0)
@@ -413,7 +408,7 @@ export class Calls implements Opener {
     }
     const { kind, call: id } = frame;
     const isOwn = kind === "attached";
-    const call = this.#open.get(id);
+    const call = this.#find(id);
     if (this.#isOwn(id) !== isOwn) throw violation(`${kind} for call ${id} from the wrong side`);
     // It may have ended while the frame was on its way.
     if (call === undefined) return;
@@ -427,13 +422,12 @@ export class Calls implements Opener {
    * @param unwritten numbers of calls whose Open was never written to any link: they certainly did not run.
    */
   onLost(unwritten: ReadonlySet<number>): void {
-    const lost = [...this.#open.values()];
+    const lost = [...this.#own.all(), ...this.#peers.all()];
     // An End that waited for room belongs to the session that is gone.
     for (const call of this.#turns) call.sender.drop();
     this.#turns.clear();
-    this.#open.clear();
-    this.#ownOpen = 0;
-    this.#peerOpen = 0;
+    this.#own.clear();
+    this.#peers.clear();
     this.#outgoing = new OutgoingMethods();
     this.#incoming = new IncomingMethods();
     this.#nextId = this.#init.role === "client" ? 1 : 2;
@@ -451,7 +445,7 @@ export class Calls implements Opener {
     if (this.#closed !== undefined) return;
     this.#closed = new RpcError(message, code, { executed: "no" });
     for (const call of [...this.#unopened]) call.fail(this.#closed);
-    for (const call of [...this.#open.values()]) call.lost(false);
+    for (const call of [...this.#own.all(), ...this.#peers.all()]) call.lost(false);
   }
 
   /** Why calls fail since {@link Calls.close}. */
@@ -499,11 +493,11 @@ export class Calls implements Opener {
     const name = this.#incoming.name(frame.method, frame.name);
     const { limits, answerer } = this.#init;
     // Who cancels may open another call at once; but not for ever, while the handlers of the first ones run on.
-    if (this.#peerOpen >= limits.calls || this.#lingering >= limits.calls) {
+    if (this.#peers.size >= limits.calls || this.#lingering >= limits.calls) {
       this.host.onLimit?.("limits.calls");
       const what =
-        this.#peerOpen >= limits.calls
-          ? `${this.#peerOpen} calls are open already`
+        this.#peers.size >= limits.calls
+          ? `${this.#peers.size} calls are open already`
           : `the handlers of ${this.#lingering} calls still run after they were cancelled`;
       return this.#refuse(id, Code.ResourceExhausted, `${what} (limits.calls)`);
     }
@@ -530,8 +524,7 @@ export class Calls implements Opener {
     if ("refused" in call) return this.#refuse(id, call.code, call.message);
     call.sender.id = id;
     call.sender.credit = this.#session.peerLimits.creditBytes;
-    this.#open.set(id, call);
-    this.#peerOpen++;
+    this.#peers.add(id, call);
     if (frame.timeoutMs > 0) this.#deadlines.set(call, this.#init.clock() + frame.timeoutMs);
     if (
       frame.payload !== undefined &&
@@ -619,6 +612,10 @@ export class Calls implements Opener {
   #timeLeft(call: CallingCall): number {
     if (call.deadlineAt === Number.POSITIVE_INFINITY) return 0;
     return Math.min(Math.max(1, Math.ceil(call.deadlineAt - this.#init.clock())), Number.MAX_SAFE_INTEGER);
+  }
+
+  #find(id: number): Call | undefined {
+    return this.#isOwn(id) ? this.#own.get(id) : this.#peers.get(id);
   }
 
   #isOwn(id: number): boolean {
