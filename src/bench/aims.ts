@@ -102,7 +102,7 @@ export const AIMS: readonly Aim[] = [
     most: 1.3,
   },
   {
-    scenario: "compression-idle-200",
+    scenario: "compression-idle-500",
     metric: "rssBytesPerConnection",
     contender: "hawser-balanced",
     against: "ws-deflate",

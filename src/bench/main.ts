@@ -45,5 +45,9 @@ else {
   const found = await result(options);
   console.log(`Node ${found.node}, ${found.cpus} × ${found.cpu}, loopback, ${found.rounds} rounds`);
   console.log(printedTables(found.rows));
+  if (found.failures.length > 0) {
+    console.error(`could not be measured:\n${found.failures.join("\n")}`);
+    process.exitCode = 1;
+  }
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(found, null, 2)}\n`);
 }

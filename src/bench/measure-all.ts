@@ -24,6 +24,7 @@ export async function measureAll(options: BenchArguments): Promise<BenchResult> 
   const total = plan.reduce((sum, { names }) => sum + names.length * options.rounds, 0);
   const start = performance.now();
   const rows: Row[] = [];
+  const failures: string[] = [];
   let done = 0;
 
   const measureScenario = async (scenario: Scenario, names: readonly ContenderName[], say: Say) => {
@@ -66,6 +67,7 @@ export async function measureAll(options: BenchArguments): Promise<BenchResult> 
     quick: options.quick,
     rounds: options.rounds,
     contenders: Object.fromEntries(names.map((name) => [name, CONTENDERS[name].settings])),
+    failures,
     rows,
   };
 }

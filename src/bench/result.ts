@@ -13,5 +13,7 @@ export interface BenchResult {
   readonly rounds: number;
   /** Settings of those who took part, by name. */
   readonly contenders: Readonly<Record<string, string>>;
+  /** Measurements that could not be made, and why. */
+  readonly failures: readonly string[];
   readonly rows: readonly Row[];
 }

@@ -36,22 +36,25 @@ export async function createWorker(contender: Contender, given: ProcessArguments
     subscribers.push(...(await inGroups(connections, GROUP, () => subscribe(port))));
   };
 
-  const echo = async (work: Work & { kind: "echo" }, amount: number, times?: Float64Array) => {
-    const { connections, depth } = work;
-    clients.push(...(await inGroups(connections - clients.length, GROUP, () => open(false))));
-    const each = Math.ceil(amount / connections);
-    await Promise.all(clients.map((client) => client.echo(each, depth, times)));
-  };
-
-  const fanOut = async (work: Work & { kind: "fanOut" }, amount: number) => {
-    const { connections, perTurn, bytes } = work;
-    if (subscribers.length < connections) {
-      await subscribe(connections - subscribers.length);
+  /** Opens what the work needs beside the first connection. */
+  const prepare = async (work: Work) => {
+    if (work.kind === "echo")
+      clients.push(...(await inGroups(work.connections - clients.length, GROUP, () => open(false))));
+    if (work.kind === "fanOut" && subscribers.length < work.connections) {
+      await subscribe(work.connections - subscribers.length);
       // Until the server has made subscribers of all of them.
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+  };
+
+  const echo = async (work: Work & { kind: "echo" }, amount: number, times?: Float64Array) => {
+    const each = Math.ceil(amount / work.connections);
+    await Promise.all(clients.map((client) => client.echo(each, work.depth, times)));
+  };
+
+  const fanOut = async (work: Work & { kind: "fanOut" }, amount: number) => {
     const done = Promise.all(subscribers.map((subscriber) => subscriber.wait(amount)));
-    await able(first.publish)(amount, perTurn, bytes);
+    await able(first.publish)(amount, work.perTurn, work.bytes);
     await done;
   };
 
@@ -64,6 +67,7 @@ export async function createWorker(contender: Contender, given: ProcessArguments
   };
 
   const warmUp = async (work: Work, ms: number): Promise<Findings> => {
+    await prepare(work);
     const end = performance.now() + ms;
     let amount = work.kind === "echo" ? work.connections * work.depth * 2 : 16;
     for (;;) {

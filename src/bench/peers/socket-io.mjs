@@ -73,14 +73,14 @@ export function create(variant) {
           );
           done();
         });
-        if (socket.handshake.query["watch"] !== undefined) socket.join("watchers");
+        if (socket.handshake.auth.watch) socket.join("watchers");
       });
       const port = await listenLocally(http);
       return { port, traffic, cut, close: async () => cut() };
     },
     // Engine.io's handshake by hand; bytes travel in a frame of their own, so that the number is at the end.
     subscribe: (port) =>
-      CountingSocket.open(port, "/socket.io/?EIO=4&transport=websocket&watch=1", "", ["40"]),
+      CountingSocket.open(port, "/socket.io/?EIO=4&transport=websocket", "", ['40{"watch":true}']),
     async connect(port, bodies, reconnecting) {
       const socket = io(`http://127.0.0.1:${port}`, {
         transports: ["websocket"],
