@@ -1,5 +1,13 @@
 import { createReadStream } from "node:fs";
-import { type DescMessage, fromJson, type JsonValue, type Message, type Registry } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  fromJson,
+  type JsonValue,
+  type Message,
+  type Registry,
+} from "@bufbuild/protobuf";
 import { messageOf, UsageError } from "./failure.js";
 
 /**
@@ -74,4 +82,23 @@ export async function* messagesFrom(
       });
     }
   }
+}
+
+/**
+ * The one message of `-d`; an empty one when there is none.
+ *
+ * @throws UsageError when there are several, or the one is not of the method's type.
+ */
+export async function singleMessageFrom(
+  data: string | undefined,
+  { input, name }: DescMethod,
+  registry: Registry,
+): Promise<Message> {
+  const messages: Message[] = [];
+  if (data !== undefined) {
+    for await (const message of messagesFrom(data, input, registry)) messages.push(message);
+    if (messages.length > 1)
+      throw new UsageError(`-d: ${name} takes one message, and there are ${messages.length}`);
+  }
+  return messages[0] ?? create(input);
 }

@@ -29,13 +29,35 @@ async function run(wanted: Wanted): Promise<number> {
   switch (wanted.command) {
     case "nothing":
       return wanted.exitCode;
+    // Commands are loaded when they are wanted: completion answers at every press of Tab.
+    case "call": {
+      const { runCall } = await import("./call/run.js");
+      return runCall(wanted, interruption());
+    }
+    case "list": {
+      const { runList } = await import("./list.js");
+      return runList(wanted);
+    }
+    case "describe": {
+      const { runDescribe } = await import("./describe/run.js");
+      return runDescribe(wanted);
+    }
+    case "subscribe": {
+      const { runSubscribe } = await import("./subscribe/run.js");
+      return runSubscribe(wanted, interruption());
+    }
     case "bench": {
-      // Commands are loaded when they are wanted: completion answers at every press of Tab.
       const { runBench } = await import("./bench/run.js");
       return runBench(wanted, interruption());
     }
   }
 }
+
+// `hawser … | head` ends when it has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(EXIT.ok);
+  throw error;
+});
 
 try {
   process.exitCode = await run(readCommandLine(process.argv.slice(2), packageVersion()));

@@ -2,15 +2,27 @@
 import { object, or } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { lineBreak, type Message } from "@optique/core/message";
-import { command, constant } from "@optique/core/primitives";
+import { multiple } from "@optique/core/modifiers";
+import { argument, command, constant } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
 import { loadOptions } from "./bench/arguments.js";
 import type { BenchArguments } from "./bench/run.js";
+import { requestOptions } from "./call/arguments.js";
+import type { CallArguments } from "./call/run.js";
+import type { DescribeArguments } from "./describe/run.js";
 import { EXIT } from "./failure.js";
+import type { ListArguments } from "./list.js";
 import { methodArgument, schemaOptions, targetOptions, urlArgument } from "./options.js";
+import { subscriptionOptions } from "./subscribe/arguments.js";
+import type { SubscribeArguments } from "./subscribe/run.js";
 import { say } from "./values.js";
 
 /** What the user wants done. */
 export type Wanted =
+  | ({ readonly command: "call" } & CallArguments)
+  | ({ readonly command: "list" } & ListArguments)
+  | ({ readonly command: "describe" } & DescribeArguments)
+  | ({ readonly command: "subscribe" } & SubscribeArguments)
   | ({ readonly command: "bench" } & BenchArguments)
   /** All is done: help, a version or a completion was printed. */
   | { readonly command: "nothing"; readonly exitCode: number };
@@ -22,6 +34,107 @@ const literal = (value: string) => ({ type: "literal" as const, value });
 function examples(...lines: readonly string[]): Message {
   return [...say("Examples:"), ...lines.flatMap((line) => [lineBreak(), ...say(`  ${line}`)])];
 }
+
+const call = command(
+  "call",
+  object({
+    command: constant("call"),
+    url: urlArgument,
+    method: methodArgument,
+    request: requestOptions,
+    schema: schemaOptions,
+    target: targetOptions,
+  }),
+  {
+    brief: say("Call a method: JSON in, JSON out."),
+    description: say(
+      "Makes one call, of any kind. Each message that comes back is printed on a line of its own. Ctrl-C cancels the call. When the call fails, the exit code is eight times its status code, as that of buf curl: NOT_FOUND (5) is 40, UNAVAILABLE (14) is 112.",
+    ),
+    usageLine: [literal("URL METHOD [OPTION...]")],
+    footer: examples(
+      `hawser call localhost:8080 eliza.v1.ElizaService/Say -d '{"sentence": "hi"}'`,
+      `hawser call wss://api.example.com/rpc eliza.v1.ElizaService/Converse -d @- --token @token.txt -v`,
+      `hawser call localhost:8080 eliza.v1.ElizaService/Say -d @request.json --schema proto`,
+    ),
+  },
+);
+
+const list = command(
+  "list",
+  object({
+    command: constant("list"),
+    places: multiple(
+      argument(string({ metavar: "URL|SERVICE" }), {
+        description: say("The server's URL, unless --schema is given, and names of services."),
+      }),
+    ),
+    schema: schemaOptions,
+    target: targetOptions,
+  }),
+  {
+    brief: say("List services, or the methods of a service."),
+    description: say(
+      "Prints the full names of all services, or of the methods of the services that are named.",
+    ),
+    usageLine: [literal("(URL | --schema PATH) [SERVICE...] [OPTION...]")],
+    footer: examples(
+      "hawser list localhost:8080",
+      "hawser list localhost:8080 eliza.v1.ElizaService",
+      "hawser list --schema proto",
+    ),
+  },
+);
+
+const describe = command(
+  "describe",
+  object({
+    command: constant("describe"),
+    places: multiple(
+      argument(string({ metavar: "URL|SYMBOL" }), {
+        description: say(
+          "The server's URL, unless --schema is given, and full names of services, methods, messages or enums. Default: all services.",
+        ),
+      }),
+    ),
+    schema: schemaOptions,
+    target: targetOptions,
+  }),
+  {
+    brief: say("Print services, methods and types as in a .proto file."),
+    description: say(
+      "Prints declarations as in a .proto file; a method comes with the messages that it takes and gives. Comments are there with --schema only: servers do not have them.",
+    ),
+    usageLine: [literal("(URL | --schema PATH) [SYMBOL...] [OPTION...]")],
+    footer: examples(
+      "hawser describe localhost:8080",
+      "hawser describe localhost:8080 eliza.v1.ElizaService/Say",
+      "hawser describe --schema proto eliza.v1.SayRequest",
+    ),
+  },
+);
+
+const subscribe = command(
+  "subscribe",
+  object({
+    command: constant("subscribe"),
+    url: urlArgument,
+    method: methodArgument,
+    subscription: subscriptionOptions,
+    schema: schemaOptions,
+    target: targetOptions,
+  }),
+  {
+    brief: say("Follow a topic, through breaks and restarts."),
+    description: say(
+      "Calls a server-streaming method that returns a topic, and prints each publication as JSON on a line of its own. Breaks are healed; what is missing is told as a gap on the standard error. At the end it says from where to go on.",
+    ),
+    usageLine: [literal("URL METHOD [OPTION...]")],
+    footer: examples(
+      `hawser subscribe localhost:8080 market.v1.MarketService/Watch -d '{"symbol": "ACME"}' --last 10`,
+      `hawser subscribe localhost:8080 market.v1.MarketService/Watch -d '{"symbol": "ACME"}' --from 6f1c:42 -p`,
+    ),
+  },
+);
 
 const bench = command(
   "bench",
@@ -52,7 +165,7 @@ const bench = command(
  */
 export function readCommandLine(argv: readonly string[], version: string): Wanted {
   const nothing = (exitCode: number): Wanted => ({ command: "nothing", exitCode });
-  return runParser(or(bench), "hawser", argv, {
+  return runParser(or(call, list, describe, subscribe, bench), "hawser", argv, {
     help: { command: true, option: { names: ["-h", "--help"] }, onShow: () => nothing(EXIT.ok) },
     version: { value: version, option: true, onShow: () => nothing(EXIT.ok) },
     completion: { command: true, onShow: () => nothing(EXIT.ok) },

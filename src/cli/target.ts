@@ -5,6 +5,7 @@ import type { Connection } from "../client/connection.js";
 import { connect } from "../client/index.js";
 import { type ConnectOptions, checkUrl } from "../client/options.js";
 import { messageOf, UsageError } from "./failure.js";
+import type { Narrator } from "./output.js";
 
 /** How to get into a server. */
 export interface TargetArguments {
@@ -116,5 +117,34 @@ export async function dial(url: string, options: ConnectOptions): Promise<Connec
   } finally {
     off();
     failed.catch(() => undefined);
+  }
+}
+
+/**
+ * Does something with a connection, which is opened when it is first asked for, and closed in the end.
+ *
+ * @throws what `work` throws, or what {@link dial} does.
+ */
+export async function withConnection<T>(
+  url: string,
+  options: ConnectOptions,
+  narrator: Narrator,
+  work: (connect: () => Promise<Connection>) => Promise<T>,
+): Promise<T> {
+  let opening: Promise<Connection> | undefined;
+  const open = async () => {
+    const start = performance.now();
+    const connection = await dial(url, options);
+    narrator.connected(connection, url, performance.now() - start);
+    return connection;
+  };
+  try {
+    return await work(() => {
+      opening ??= open();
+      return opening;
+    });
+  } finally {
+    const connection = await opening?.catch(() => undefined);
+    await connection?.close();
   }
 }

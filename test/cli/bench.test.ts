@@ -234,7 +234,10 @@ describe("it says what is wrong", () => {
   test.each([
     [[`${ECHO}/Nope`], `${ECHO} has no method Nope; it has Echo, Repeat, Collect, Converse`],
     [["Echo"], '"Echo" is no method; name one as package.Service/Method'],
-    [["no.Such/Method"], "there is no service no.Such; there is grpc.health.v1.Health, grpc.reflection.v1"],
+    [
+      ["no.Such/Method"],
+      "there is no service no.Such; the services are grpc.health.v1.Health, grpc.reflection.v1",
+    ],
     [[`${ECHO}/Echo`, "-d", '{"nmae": 1}'], "-d: message 1 is no hawser.test.v1.EchoRequest: cannot decode"],
     [[`${ECHO}/Echo`, "-d", "{"], "-d: message 1 is no hawser.test.v1.EchoRequest: "],
     [[`${ECHO}/Echo`, "-d", "@nowhere"], "-d @nowhere cannot be read: ENOENT"],

@@ -18,14 +18,25 @@ export interface Running {
   readonly ended: Promise<Ran>;
 }
 
+/** By its own path, since a command may run in any folder. */
+const TSX = import.meta.resolve("tsx");
 const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 
 /** Starts `hawser`. The standard input stays open until it is ended, when it is asked for. */
 export function start(
   args: readonly string[],
-  { env = {}, input }: { readonly env?: Record<string, string>; readonly input?: string | "open" } = {},
+  {
+    env = {},
+    input,
+    cwd,
+  }: {
+    readonly env?: Record<string, string>;
+    readonly input?: string | "open";
+    readonly cwd?: string;
+  } = {},
 ): Running {
-  const child = spawn(process.execPath, ["--import", "tsx", MAIN, ...args], {
+  const child = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
+    cwd,
     env: { ...process.env, HAWSER_TOKEN: "", ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });

@@ -47,7 +47,7 @@ export function missingImports(files: ReadonlyMap<string, FileDescriptorProto>):
 }
 
 /**
- * Types from files in any order.
+ * Types from files in any order, and the well-known ones.
  *
  * @param source where they come from, for errors
  * @throws UsageError when an import is missing, or the files make no sense together.
@@ -66,6 +66,8 @@ export function registryOf(files: Iterable<FileDescriptorProto>, source: string)
     ordered.push(file);
   };
   for (const name of byName.keys()) visit(name, undefined);
+  // For what messages of type Any and details of errors may hold.
+  for (const { proto } of WELL_KNOWN) visit(proto.name, undefined);
   try {
     return createFileRegistry(create(FileDescriptorSetSchema, { file: ordered }));
   } catch (cause) {

@@ -64,31 +64,63 @@ export async function findMethod(schema: Schema, name: string): Promise<MethodTy
   const [, service, method] = /^\/?([\w.]+)[/.](\w+)$/.exec(name) ?? [];
   if (service === undefined || method === undefined)
     throw new UsageError(`"${name}" is no method; name one as package.Service/Method`);
-  const { registry, descriptor } = await findService(schema, service);
-  const found = descriptor.methods.find((one) => one.name === method);
+  const { registry, services } = await findServices(schema, [service]);
+  const methods = services.flatMap((one) => one.methods);
+  const found = methods.find((one) => one.name === method);
   if (found === undefined) {
-    const known = descriptor.methods.map((one) => one.name).join(", ");
+    const known = methods.map((one) => one.name).join(", ");
     throw new UsageError(`${service} has no method ${method}; it has ${known === "" ? "none" : known}`);
   }
   return { method: found, registry };
 }
 
-async function findService(
+/** Services, and the types that their methods take and give. */
+export interface ServiceTypes {
+  readonly registry: FileRegistry;
+  readonly services: readonly DescService[];
+}
+
+/**
+ * The services of these names, in the same order.
+ *
+ * @throws UsageError that names those there are, when one is missing; RpcError when the server does not tell.
+ */
+export async function findServices(schema: Schema, names: readonly string[]): Promise<ServiceTypes> {
+  const registry = await typesOf(schema, names, "service");
+  const services: DescService[] = [];
+  for (const name of names) {
+    const service = registry.getService(name);
+    if (service === undefined) throw await noSuch("service", [name], schema);
+    services.push(service);
+  }
+  return { registry, services };
+}
+
+/**
+ * The types of the files that declare these symbols.
+ *
+ * @throws UsageError that names the services there are, when the server does not know one.
+ */
+export async function typesOf(
   schema: Schema,
-  name: string,
-): Promise<{ readonly registry: FileRegistry; readonly descriptor: DescService }> {
-  let registry: FileRegistry | undefined;
+  symbols: readonly string[],
+  what: "service" | "symbol" = "symbol",
+): Promise<FileRegistry> {
   try {
-    registry = await schema.types([name]);
+    return await schema.types(symbols);
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== Code.NotFound) throw error;
+    throw await noSuch(what, symbols, schema);
   }
-  const descriptor = registry?.getService(name);
-  if (registry === undefined || descriptor === undefined) {
-    const known = await schema.services();
-    throw new UsageError(
-      `there is no service ${name}; there is ${known.length === 0 ? "none" : known.join(", ")}`,
-    );
-  }
-  return { registry, descriptor };
+}
+
+/** Says which services there are instead. */
+export async function noSuch(
+  what: "service" | "symbol",
+  names: readonly string[],
+  schema: Schema,
+): Promise<UsageError> {
+  const known = await schema.services();
+  const services = known.length === 0 ? "no service at all" : known.join(", ");
+  return new UsageError(`there is no ${what} ${names.join(", ")}; the services are ${services}`);
 }
