@@ -9,6 +9,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { LITTLE_ENDIAN } from "./long.js";
+import { allocate } from "./native.js";
 
 /**
  * Encodes and decodes messages of one type faster than protobuf-es, over the same objects. `protoc-gen-hawser` writes one per
@@ -59,8 +60,8 @@ export function codecOf(schema: DescMessage): MessageCodec | undefined {
 }
 
 /** Small messages are written into a block that they share: an array of its own costs more than most messages. */
-const BLOCK_BYTES = 16_384;
-const MAX_SHARED_BYTES = 2_048;
+const BLOCK_BYTES = 32_768;
+const MAX_SHARED_BYTES = 8_192;
 
 let block = new Uint8Array(0);
 let blockUsed = 0;
@@ -68,7 +69,8 @@ let blockUsed = 0;
 /**
  * Encodes a message as `toBinary(schema, create(schema, init))` does, by its codec where there is one.
  *
- * The result may be a view into a larger buffer that other messages share: copy it before you transfer its buffer.
+ * The result may be a view into a larger buffer, whose other bytes may be other messages or anything: copy it before you hand
+ * its buffer to others.
  *
  * @throws what protobuf-es throws when a value does not fit the schema.
  */
@@ -78,7 +80,7 @@ export function encode<Desc extends DescMessage>(schema: Desc, init: MessageInit
   const bound = codec.bound(init);
   if (bound <= MAX_SHARED_BYTES) {
     if (blockUsed + bound > block.length) {
-      block = new Uint8Array(BLOCK_BYTES);
+      block = allocate(BLOCK_BYTES);
       blockUsed = 0;
     }
     const into = block;
@@ -90,7 +92,7 @@ export function encode<Desc extends DescMessage>(schema: Desc, init: MessageInit
     if (block === into && blockUsed === reserved) blockUsed = end < 0 || end > reserved ? start : end;
     if (end >= 0 && end <= reserved) return into.subarray(start, end);
   } else if (bound > MAX_SHARED_BYTES) {
-    const into = new Uint8Array(bound);
+    const into = allocate(bound);
     const end = codec.write(init, into, 0);
     // A bound is three times the size at worst; so much is not kept alive.
     if (end >= 0 && end <= bound) return end * 2 < bound ? into.slice(0, end) : into.subarray(0, end);

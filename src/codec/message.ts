@@ -108,7 +108,9 @@ export function absent(value: Unchecked, created: boolean): void {
  */
 export function isSet(message: Unchecked, name: string, value: Unchecked, created: boolean): boolean {
   if (value === undefined) return false;
-  return created ? Object.hasOwn(message, name) : value !== null;
+  if (value !== null) return !created || Object.hasOwn(message, name);
+  absent(value, created);
+  return false;
 }
 
 /** The object that created messages inherit the defaults of their fields from, where they do. */
