@@ -3,11 +3,15 @@ import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { CONTENDERS, type ContenderName } from "./contenders.js";
+import type { CompiledNodes } from "./nodes.js";
 import type { Compiled } from "./run.js";
 
 const HERE: string = import.meta.dirname;
 /** Where the packages of peers are installed, if they are. */
 const PEERS: string = join(HERE, "peers");
+
+/** Starts nodes of Socket.IO; needs nothing of ours, so it runs as it is. */
+const SOCKET_IO_NODES: string = join(PEERS, "socket-io-nodes.mjs");
 
 /** Why a contender cannot take part; `undefined` when it can. */
 export function missingPackage(name: ContenderName): string | undefined {
@@ -38,6 +42,8 @@ const withoutReliability: Plugin = {
 /** The contenders of a run, compiled as users' code is, so that what is measured is what runs in the end. */
 export interface Bundles {
   of(name: ContenderName): Compiled;
+  /** Of a deployment. */
+  nodesOf(name: ContenderName): CompiledNodes;
   /** Removes what was written. */
   remove(): void;
 }
@@ -55,19 +61,23 @@ export async function bundle(names: readonly ContenderName[]): Promise<Bundles> 
     const places = new Map(names.map((name) => [name, placeOf(name)] as const));
     const modules = (place: Place) =>
       names.filter((name) => places.get(name) === place).map((name) => CONTENDERS[name].module);
-    await compile(join(own, "whole"), ["process.ts", ...modules("whole")], []);
+    const processes = ["process.ts", "nodes-client.ts", "hawser-node.ts"];
+    await compile(join(own, "whole"), [...processes, ...modules("whole")], []);
     await compile(join(own, "without"), modules("without"), [withoutReliability]);
     await compile(beside, modules("peers"), []);
+    const script = (name: string) => join(own, "whole", `${name}.js`);
+    const moduleOf = (name: ContenderName) => {
+      const place = places.get(name) ?? "whole";
+      const folder = place === "peers" ? beside : join(own, place);
+      return pathToFileURL(join(folder, CONTENDERS[name].module.replace(/\.m?[jt]s$/, ".js"))).href;
+    };
     return {
-      of(name) {
-        const place = places.get(name) ?? "whole";
-        const file = CONTENDERS[name].module.replace(/\.m?ts$/, ".js").replace(/\.mjs$/, ".js");
-        const folder = place === "peers" ? beside : join(own, place);
-        return {
-          script: join(own, "whole", "process.js"),
-          module: pathToFileURL(join(folder, file)).href,
-        };
-      },
+      of: (name) => ({ script: script("process"), module: moduleOf(name) }),
+      nodesOf: (name) => ({
+        server: CONTENDERS[name].needs === undefined ? script("hawser-node") : SOCKET_IO_NODES,
+        client: script("nodes-client"),
+        module: moduleOf(name),
+      }),
       remove,
     };
   } catch (error) {

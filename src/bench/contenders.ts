@@ -6,6 +6,8 @@ export interface ContenderInfo {
   readonly variant?: string;
   /** The package in `src/bench/peers` without which it cannot take part. */
   readonly needs?: string;
+  /** It is a deployment, measured by `nodes.ts`: so many servers, and how they are started. */
+  readonly nodes?: { readonly count: number; readonly arguments: readonly string[] };
   /** Bundled without sequence numbers, acknowledgements and outbox. */
   readonly withoutReliability?: true;
   /** What it is, and which of its settings differ from the defaults. Written into the JSON and the report. */
@@ -13,6 +15,7 @@ export interface ContenderInfo {
 }
 
 const HAWSER = "contenders/hawser.ts";
+const HAWSER_NODES = "contenders/hawser-nodes.ts";
 const DEFAULTS = "Default options: sessions, resume, limits and flow control are on.";
 
 /** Name of a contender. */
@@ -37,6 +40,11 @@ export type ContenderName =
   | "hawser-no-outbox"
   | "hawser-keys"
   | "hawser-no-limits"
+  | "hawser-1-node"
+  | "hawser-2-nodes"
+  | "hawser-2-nodes-history"
+  | "socket.io-1-node"
+  | "socket.io-2-nodes"
   | "hawser-authenticated";
 
 /** What can be measured, by name. */
@@ -133,6 +141,33 @@ export const CONTENDERS: Readonly<Record<ContenderName, ContenderInfo>> = {
     module: HAWSER,
     variant: "unlimited",
     settings: "As hawser, every limit of the server that can be off is off.",
+  },
+  "hawser-1-node": {
+    module: HAWSER_NODES,
+    nodes: { count: 1, arguments: ["memory"] },
+    settings: "One node, its memory as the broker, a topic with history.",
+  },
+  "hawser-2-nodes": {
+    module: HAWSER_NODES,
+    nodes: { count: 2, arguments: ["plain"] },
+    settings: "Two nodes over NATS, a topic without history; publishing waits for the broker.",
+  },
+  "hawser-2-nodes-history": {
+    module: HAWSER_NODES,
+    nodes: { count: 2, arguments: ["history"] },
+    settings: "Two nodes over NATS, a topic with history in JetStream; publishing waits until it is stored.",
+  },
+  "socket.io-1-node": {
+    module: "peers/socket-io-nodes-client.mjs",
+    needs: "@socket.io/cluster-adapter",
+    nodes: { count: 1, arguments: ["1"] },
+    settings: "Socket.IO, one node, WebSocket only, default parser with binary messages.",
+  },
+  "socket.io-2-nodes": {
+    module: "peers/socket-io-nodes-client.mjs",
+    needs: "@socket.io/cluster-adapter",
+    nodes: { count: 2, arguments: ["2"] },
+    settings: "The same, two processes of one machine behind its cluster adapter, which needs no broker.",
   },
   "hawser-authenticated": {
     module: HAWSER,

@@ -2,17 +2,29 @@ import { createHash, randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { BenchSubscriber } from "./contender.js";
 
+/** What the message with this number ends with. */
+type EndOf = (number: number) => Buffer;
+
+const lastFourBytes: EndOf = (number) => {
+  const end = Buffer.alloc(4);
+  end.writeUInt32BE(number);
+  return end;
+};
+
 /**
- * A WebSocket client that costs next to nothing, so that a thousand of them do not slow down what they measure: it greets, and
- * then looks at nothing but the last four bytes of what comes.
+ * A client that costs next to nothing, so that a thousand of them do not slow down what they measure: it greets, and then looks
+ * at nothing but the end of what comes.
  */
 export class CountingSocket implements BenchSubscriber {
   readonly #socket: Socket;
-  #onLast: ((last: number) => void) | undefined;
-  #tail: Buffer = Buffer.alloc(4);
+  readonly #endOf: EndOf;
+  #end: Buffer = Buffer.alloc(0);
+  #tail: Buffer = Buffer.alloc(0);
+  #onEnd: (() => void) | undefined;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, endOf: EndOf) {
     this.#socket = socket;
+    this.#endOf = endOf;
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("error", () => socket.destroy());
   }
@@ -20,15 +32,17 @@ export class CountingSocket implements BenchSubscriber {
   /**
    * Opens a WebSocket, sends these messages one by one, text or binary, each when an answer to the one before it has come, and
    * resolves when the last one was answered. Without messages: when it is open.
+   *
+   * @param endOf Default: the number in four bytes.
    */
   static async open(
     port: number,
     path: string,
     subprotocol: string,
     messages: readonly (Uint8Array | string)[],
+    endOf: EndOf = lastFourBytes,
   ): Promise<CountingSocket> {
-    const socket = connect(port, "127.0.0.1");
-    socket.setNoDelay(true);
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
     const key = randomBytes(16).toString("base64");
     const protocol = subprotocol === "" ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
     socket.write(
@@ -41,7 +55,7 @@ export class CountingSocket implements BenchSubscriber {
       socket.write(masked(message));
       await once(socket);
     }
-    return new CountingSocket(socket);
+    return new CountingSocket(socket, endOf);
   }
 
   /** Opens a socket without WebSocket, sends this, and resolves when it was answered. */
@@ -49,14 +63,14 @@ export class CountingSocket implements BenchSubscriber {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true });
     socket.write(greeting);
     await once(socket);
-    return new CountingSocket(socket);
+    return new CountingSocket(socket, lastFourBytes);
   }
 
+  /** Resolves when the message with this number has come. */
   wait(last: number): Promise<void> {
+    this.#end = this.#endOf(last);
     return new Promise((resolve) => {
-      this.#onLast = (number) => {
-        if (number === last) resolve();
-      };
+      this.#onEnd = resolve;
     });
   }
 
@@ -65,14 +79,11 @@ export class CountingSocket implements BenchSubscriber {
   }
 
   #onData(chunk: Buffer): void {
-    const { length } = chunk;
-    if (length >= 4) this.#onLast?.(chunk.readUInt32BE(length - 4));
-    else {
-      this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-4);
-      this.#onLast?.(this.#tail.readUInt32BE(0));
-      return;
-    }
-    this.#tail = chunk.subarray(length - 4);
+    const { length: size } = this.#end;
+    const bytes = chunk.length >= size ? chunk : Buffer.concat([this.#tail, chunk]);
+    const from = Math.max(0, bytes.length - size);
+    if (bytes.length >= size && bytes.compare(this.#end, 0, size, from) === 0) this.#onEnd?.();
+    this.#tail = bytes.subarray(from);
   }
 }
 

@@ -110,6 +110,7 @@ async function measureBetween(
       externalBytesPerConnection: each("externalBytes"),
     };
   }
+  if (kind === "nodes") throw new Error("a deployment is measured by nodes.ts");
   const { connections } = measurement;
   if (kind === "connect") await work({ kind: "storm", connections: FIRST_CONNECTIONS });
   else await work({ kind: "hold", connections, calls: 1, reconnecting: true });
@@ -158,7 +159,12 @@ function ask<Answer>(child: ChildProcess, message: Task | Question): Promise<Ans
   return next<Answer>(child);
 }
 
-function next<Answer>(child: ChildProcess): Promise<Answer> {
+/**
+ * The next message of a process.
+ *
+ * @throws Error when it ends before that, or does not answer in time.
+ */
+export function next<Answer>(child: ChildProcess): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const settled = () => {
       clearTimeout(timer);

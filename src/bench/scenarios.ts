@@ -14,6 +14,8 @@ export type Measurement =
     }
   /** So many connections at once, from the first byte to the reply of one call on each. */
   | { readonly kind: "connect"; readonly connections: number }
+  /** One client publishes on one node, another is subscribed on the other. */
+  | { readonly kind: "nodes" }
   /** All links break at once, until each connection is back and has made one call. */
   | { readonly kind: "reconnect"; readonly connections: number };
 
@@ -154,9 +156,9 @@ export const SCENARIOS: readonly Scenario[] = [
     headline: "messagesPerSecond",
     contenders: [...BASE, "grpc-js", "connect-node", "starpc"],
   },
-  ...CURVE.flatMap(([connections, depths]) => depths.map((depth) => unary("32B", connections, depth))).filter(
-    ({ name }) => !MAIN.some((main) => main.name === name),
-  ),
+  ...CURVE.flatMap(([connections, depths]) =>
+    depths.map((depth) => unary("32B", connections, depth, { contenders: ["net", "ws", "hawser"] })),
+  ).filter(({ name }) => !MAIN.some((main) => main.name === name)),
   fanOut(1, [...BASE, "socket.io"]),
   fanOut(50, ["net", "ws", "hawser"]),
   {
@@ -190,6 +192,20 @@ export const SCENARIOS: readonly Scenario[] = [
     measurement: { kind: "idle", connections: 5_000, calls: 0, subscribed: true },
     headline: "heapBytesPerConnection",
     contenders: ["ws", "hawser"],
+  },
+  {
+    name: "cross-node-100B",
+    title: "from a publisher on one node to a subscriber on another, 100 B",
+    bodyBytes: 100,
+    measurement: { kind: "nodes" },
+    headline: "p50Micros",
+    contenders: [
+      "hawser-1-node",
+      "hawser-2-nodes",
+      "hawser-2-nodes-history",
+      "socket.io-1-node",
+      "socket.io-2-nodes",
+    ],
   },
   unary("1KiB", 1, 64, {
     name: "compression-1KiB-64",

@@ -16,6 +16,7 @@ const COLUMNS: Readonly<Record<Scenario["measurement"]["kind"], readonly (readon
     ["RSS B", /^rssBytes/],
     ["buffers B", /^externalBytes/],
   ],
+  nodes: [["p50 µs", /^p50Micros$/]],
   connect: [
     ["server CPU µs", /^serverCpuMicros/],
     ["client CPU µs", /^clientCpuMicros/],
@@ -31,6 +32,7 @@ const COLUMNS: Readonly<Record<Scenario["measurement"]["kind"], readonly (readon
 const TITLES: Readonly<Record<Scenario["measurement"]["kind"], string>> = {
   rate: "per second",
   idle: "memory of a connection",
+  nodes: "publications per second",
   connect: "connections per second",
   reconnect: "connections per second",
 };
@@ -38,7 +40,7 @@ const TITLES: Readonly<Record<Scenario["measurement"]["kind"], string>> = {
 /** All rows as tables for a terminal, with the aims beside the ratios that were reached. */
 export function printedTables(rows: readonly Row[]): string {
   const reached = reachedAims(rows);
-  const kinds = ["rate", "idle", "connect", "reconnect"] as const;
+  const kinds = ["rate", "idle", "connect", "reconnect", "nodes"] as const;
   return kinds
     .map((kind) => {
       const scenarios = SCENARIOS.filter(
@@ -72,7 +74,9 @@ function printTable(
       own.find(
         (row) =>
           row.contender === contender &&
-          (kind === "rate" ? row.metric.endsWith("PerSecond") : row.metric === scenario.headline),
+          (kind === "rate" || kind === "nodes"
+            ? row.metric.endsWith("PerSecond")
+            : row.metric === scenario.headline),
       );
     const hawser = first("hawser");
     return [...new Set(own.map(({ contender }) => contender))].map((contender, index) => {

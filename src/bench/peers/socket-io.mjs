@@ -65,12 +65,12 @@ export function create(variant) {
           uploaded = 0;
         });
         socket.on("publish", async (count, perTurn, bytes, done) => {
-          await publishAll(
-            (message) => server.to("watchers").emit("message", message),
-            count,
-            perTurn,
-            bytes,
-          );
+          // Text, which it frames once for all. The number again at the end, where subscribers look for it.
+          const publish = (message) =>
+            server
+              .to("watchers")
+              .emit("message", message.toString("base64"), message.readUInt32BE(bytes - 4));
+          await publishAll(publish, count, perTurn, bytes);
           done();
         });
         if (socket.handshake.auth.watch) socket.join("watchers");
@@ -78,9 +78,11 @@ export function create(variant) {
       const port = await listenLocally(http);
       return { port, traffic, cut, close: async () => cut() };
     },
-    // Engine.io's handshake by hand; bytes travel in a frame of their own, so that the number is at the end.
+    // Engine.io's handshake by hand.
     subscribe: (port) =>
-      CountingSocket.open(port, "/socket.io/?EIO=4&transport=websocket", "", ['40{"watch":true}']),
+      CountingSocket.open(port, "/socket.io/?EIO=4&transport=websocket", "", ['40{"watch":true}'], (number) =>
+        Buffer.from(`,${number}]`),
+      ),
     async connect(port, bodies, reconnecting) {
       const socket = io(`http://127.0.0.1:${port}`, {
         transports: ["websocket"],
