@@ -50,6 +50,10 @@ async function run(wanted: Wanted): Promise<number> {
       const { runBench } = await import("./bench/run.js");
       return runBench(wanted, interruption());
     }
+    case "tune": {
+      const { tuneCommand } = await import("./tune/command.js");
+      return tuneCommand(wanted.tune);
+    }
   }
 }
 

@@ -15,6 +15,7 @@ import type { ListArguments } from "./list.js";
 import { methodArgument, schemaOptions, targetOptions, urlArgument } from "./options.js";
 import { subscriptionOptions } from "./subscribe/arguments.js";
 import type { SubscribeArguments } from "./subscribe/run.js";
+import { type TuneArguments, tuneOptions } from "./tune/arguments.js";
 import { say } from "./values.js";
 
 /** What the user wants done. */
@@ -24,6 +25,7 @@ export type Wanted =
   | ({ readonly command: "describe" } & DescribeArguments)
   | ({ readonly command: "subscribe" } & SubscribeArguments)
   | ({ readonly command: "bench" } & BenchArguments)
+  | ({ readonly command: "tune" } & { readonly tune: TuneArguments })
   /** All is done: help, a version or a completion was printed. */
   | { readonly command: "nothing"; readonly exitCode: number };
 
@@ -159,13 +161,22 @@ const bench = command(
   },
 );
 
+const tune = command("tune", object({ command: constant("tune"), tune: tuneOptions }), {
+  brief: say("Try compression on your own messages."),
+  description: say(
+    "Compresses sample messages as Hawser would, prints what each setting saves and costs, and recommends one.",
+  ),
+  usageLine: [literal("PATH... [OPTION...]")],
+  footer: examples("hawser tune samples/", "hawser tune requests.ndjson --lines"),
+});
+
 /**
  * Reads the arguments of the command line. Help and completions are printed here, and so is what is wrong with the arguments: one
  * line, exit code 2.
  */
 export function readCommandLine(argv: readonly string[], version: string): Wanted {
   const nothing = (exitCode: number): Wanted => ({ command: "nothing", exitCode });
-  return runParser(or(call, list, describe, subscribe, bench), "hawser", argv, {
+  return runParser(or(call, list, describe, subscribe, bench, tune), "hawser", argv, {
     help: { command: true, option: { names: ["-h", "--help"] }, onShow: () => nothing(EXIT.ok) },
     version: { value: version, option: true, onShow: () => nothing(EXIT.ok) },
     completion: { command: true, onShow: () => nothing(EXIT.ok) },

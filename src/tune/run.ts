@@ -1,24 +1,10 @@
-// `npm run tune`: what compression does to a user's own messages, by profile and beyond.
+// `hawser tune`: what compression does to a user's own messages, by profile and beyond.
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { table } from "table";
 import { type CompressionSettings, PROFILES } from "../compression/settings.js";
 import { type Measured, measure } from "./measure.js";
 import { FEW_SAMPLES, recommend } from "./recommend.js";
 import { messagesOf, SampleError, type SampleForm } from "./samples.js";
-
-const HELP = `npm run tune -- PATH… [options]
-
-Compresses sample messages as Hawser would, and prints what each setting saves and costs. A PATH is a file, or a folder whose
-files are all read.
-
-  --lines       one message on each line, instead of one in each file
-  --delimited   each message behind its length as a varint, as protobuf writes streams
-  --batch N     messages that travel in one packet (default: 1 and 16, as for a lone call and for many at once)
-  --quick       time everything once: for a look, not for a figure
-  --json FILE   writes all figures as JSON
-  --help        this text`;
 
 /** Beside the profiles: the same with more and with less effort, smaller windows, and what takeover alone does. */
 const GRID: readonly (readonly [string, CompressionSettings | undefined])[] = [
@@ -40,37 +26,39 @@ const ROUNDS = 5;
 const MOST_MESSAGES = 5_000;
 const BAR = 40;
 
-/** Something that the user has to change. */
-class UsageError extends Error {
-  override readonly name = "UsageError";
+/** What to compress, and how thoroughly. */
+export interface TuneOptions {
+  /** Files, and folders whose files are all read. */
+  readonly paths: readonly string[];
+  readonly form: SampleForm;
+  /** Messages that travel in one packet; each number is tried. */
+  readonly batches: readonly number[];
+  /** Everything is timed once only. */
+  readonly quick: boolean;
+  /** All figures are written to this file, as JSON. */
+  readonly json: string | undefined;
 }
 
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        lines: { type: "boolean", default: false },
-        delimited: { type: "boolean", default: false },
-        batch: { type: "string" },
-        quick: { type: "boolean", default: false },
-        json: { type: "string" },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.lines && values.delimited) throw new Error("--lines and --delimited exclude each other");
-    const batch = values.batch === undefined ? undefined : Number(values.batch);
-    if (batch !== undefined && (!Number.isInteger(batch) || batch < 1))
-      throw new Error(`--batch must be a whole number from 1 up, not ${values.batch}`);
-    if (!values.help && positionals.length === 0)
-      throw new Error("name at least one file or folder with sample messages");
-    const form: SampleForm = values.lines ? "lines" : values.delimited ? "delimited" : "file";
-    return { ...values, form, batches: batch === undefined ? [1, 16] : [batch], paths: positionals };
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`, {
-      cause: error,
-    });
-  }
+/**
+ * Compresses sample messages as Hawser would, and prints what each setting saves and costs.
+ *
+ * @throws SampleError when there is nothing to compress, or a file cannot be read or is not of that form.
+ */
+export function runTune({ paths, form, batches, quick, json }: TuneOptions): void {
+  const messages = readSamples(paths, form);
+  const rounds = quick ? 1 : ROUNDS;
+  const measured = batches.flatMap((batch) =>
+    GRID.map(([name, settings]) => measure(name, settings, messages, batch, rounds)),
+  );
+  print(messages, measured, batches);
+  if (json === undefined) return;
+  const whole = {
+    node: process.version,
+    messages: messages.length,
+    measured,
+    recommendation: recommend(measured),
+  };
+  writeFileSync(json, `${JSON.stringify(whole, null, 2)}\n`);
 }
 
 function readSamples(paths: readonly string[], form: SampleForm): Uint8Array[] {
@@ -82,11 +70,11 @@ function readSamples(paths: readonly string[], form: SampleForm): Uint8Array[] {
         .map((name) => join(path, name))
         .filter((file) => statSync(file).isFile());
     } catch (error) {
-      throw new UsageError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
+      throw new SampleError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
     }
   });
   const messages = files.flatMap((file) => messagesOf(readFileSync(file), form, file));
-  if (messages.length === 0) throw new UsageError(`there is no message in ${paths.join(", ")}`);
+  if (messages.length === 0) throw new SampleError(`there is no message in ${paths.join(", ")}`);
   return messages.slice(0, MOST_MESSAGES);
 }
 
@@ -111,13 +99,7 @@ function print(messages: readonly Uint8Array[], all: readonly Measured[], batche
       (memoryBytes / 1024).toFixed(0),
     ]);
     const header = ["setting", "bytes", "saved", "deflate µs", "inflate µs", "messages/s", "KiB/connection"];
-    const right = { alignment: "right" as const };
-    console.log(
-      table([header, ...cells], {
-        columns: { 1: right, 2: right, 3: right, 4: right, 5: right, 6: right },
-        drawHorizontalLine: (index, count) => index <= 1 || index === count,
-      }).trimEnd(),
-    );
+    for (const line of alignedLines([header, ...cells])) console.log(line);
     console.log("\nbytes left (█) and time (░, of the longest):");
     for (const { name, ratio, deflateUs, inflateUs } of rows) {
       const left = "█".repeat(Math.round(ratio * BAR)).padEnd(BAR);
@@ -130,28 +112,14 @@ function print(messages: readonly Uint8Array[], all: readonly Measured[], batche
   console.log("Times are those of this machine, on one core. Secrets: see docs/compression.md.");
 }
 
-try {
-  const options = readArguments();
-  if (options.help) console.log(HELP);
-  else {
-    const messages = readSamples(options.paths, options.form);
-    const rounds = options.quick ? 1 : ROUNDS;
-    const all = options.batches.flatMap((batch) =>
-      GRID.map(([name, settings]) => measure(name, settings, messages, batch, rounds)),
-    );
-    print(messages, all, options.batches);
-    if (options.json !== undefined) {
-      const whole = {
-        node: process.version,
-        messages: messages.length,
-        measured: all,
-        recommendation: recommend(all),
-      };
-      writeFileSync(options.json, `${JSON.stringify(whole, null, 2)}\n`);
-    }
-  }
-} catch (error) {
-  if (!(error instanceof UsageError) && !(error instanceof SampleError)) throw error;
-  console.error(error.message);
-  process.exitCode = 2;
+/** Rows as lines: the first column to the left, the others to the right. */
+function alignedLines(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart((widths[column] ?? 0) + 3),
+      )
+      .join(""),
+  );
 }
