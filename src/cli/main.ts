@@ -54,6 +54,10 @@ async function run(wanted: Wanted): Promise<number> {
       const { tuneCommand } = await import("./tune/command.js");
       return tuneCommand(wanted.tune);
     }
+    case "demo": {
+      const { demoCommand } = await import("./demo/command.js");
+      return demoCommand(wanted.demo, interruption());
+    }
   }
 }
 

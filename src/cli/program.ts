@@ -9,6 +9,7 @@ import { loadOptions } from "./bench/arguments.js";
 import type { BenchArguments } from "./bench/run.js";
 import { requestOptions } from "./call/arguments.js";
 import type { CallArguments } from "./call/run.js";
+import { type DemoArguments, demoOptions } from "./demo/arguments.js";
 import type { DescribeArguments } from "./describe/run.js";
 import { EXIT } from "./failure.js";
 import type { ListArguments } from "./list.js";
@@ -25,7 +26,8 @@ export type Wanted =
   | ({ readonly command: "describe" } & DescribeArguments)
   | ({ readonly command: "subscribe" } & SubscribeArguments)
   | ({ readonly command: "bench" } & BenchArguments)
-  | ({ readonly command: "tune" } & { readonly tune: TuneArguments })
+  | { readonly command: "tune"; readonly tune: TuneArguments }
+  | { readonly command: "demo"; readonly demo: DemoArguments }
   /** All is done: help, a version or a completion was printed. */
   | { readonly command: "nothing"; readonly exitCode: number };
 
@@ -170,13 +172,22 @@ const tune = command("tune", object({ command: constant("tune"), tune: tuneOptio
   footer: examples("hawser tune samples/", "hawser tune requests.ndjson --lines"),
 });
 
+const demo = command("demo", object({ command: constant("demo"), demo: demoOptions }), {
+  brief: say("See calls survive a bad link."),
+  description: say(
+    "Watches this machine over a link that is cut several times, tells what happens to each call, and shows it on a page until Ctrl-C.",
+  ),
+  usageLine: [literal("[OPTION...]")],
+  footer: examples("hawser demo", "hawser demo --once --cuts 10"),
+});
+
 /**
  * Reads the arguments of the command line. Help and completions are printed here, and so is what is wrong with the arguments: one
  * line, exit code 2.
  */
 export function readCommandLine(argv: readonly string[], version: string): Wanted {
   const nothing = (exitCode: number): Wanted => ({ command: "nothing", exitCode });
-  return runParser(or(call, list, describe, subscribe, bench, tune), "hawser", argv, {
+  return runParser(or(call, list, describe, subscribe, bench, tune, demo), "hawser", argv, {
     help: { command: true, option: { names: ["-h", "--help"] }, onShow: () => nothing(EXIT.ok) },
     version: { value: version, option: true, onShow: () => nothing(EXIT.ok) },
     completion: { command: true, onShow: () => nothing(EXIT.ok) },

@@ -86,7 +86,7 @@ test("a port that is taken, and arguments that are not known, are explained", as
   taken.close();
   expect(busy).toMatchObject({ code: 1, out: "" });
   expect(busy.err).toBe(
-    `npm start failed: port ${port} cannot be used (EADDRINUSE). Choose another one: npm start -- --port <n>\n`,
+    `npm start failed: port ${port} cannot be used (EADDRINUSE). Choose another one: --port <n>\n`,
   );
 
   const unknown = await start(["--twice"]);

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** A file of the page, ready to be sent. */
@@ -13,9 +15,30 @@ export type PageFiles = ReadonlyMap<string, PageFile>;
 const page = (name: string) => fileURLToPath(new URL(`../page/${name}`, import.meta.url));
 
 const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
 };
+
+/** What the page is made of. */
+const FILES: Readonly<Record<string, string>> = {
+  "/": "index.html",
+  "/page.js": "page.js",
+  "/page.css": "page.css",
+};
+
+/**
+ * The page: as it lies in the package, built; in the repository it is built now, in memory.
+ *
+ * @throws Error that says what to do, when it cannot be built.
+ */
+export async function loadPage(): Promise<PageFiles> {
+  if (!existsSync(page("page.js"))) return buildPage();
+  const files = new Map<string, PageFile>();
+  for (const [path, name] of Object.entries(FILES))
+    files.set(path, pageFile(name, await readFile(page(name))));
+  return files;
+}
 
 /**
  * Builds the page from `src/demo/page`, in memory.
@@ -39,11 +62,11 @@ export async function buildPage(): Promise<PageFiles> {
       minify: true,
       logLevel: "silent",
     });
-    const html = { type: "text/html; charset=utf-8", body: await readFile(page("index.html")) };
+    const html = pageFile("index.html", await readFile(page("index.html")));
     const files = new Map<string, PageFile>([["/", html]]);
     for (const { path, contents } of outputFiles) {
       const name = path.slice(path.lastIndexOf("page."));
-      files.set(`/${name}`, { type: TYPES[name.slice("page".length)] ?? "text/plain", body: contents });
+      files.set(`/${name}`, pageFile(name, contents));
     }
     return files;
   } catch (error) {
@@ -52,4 +75,8 @@ export async function buildPage(): Promise<PageFiles> {
       cause: error,
     });
   }
+}
+
+function pageFile(name: string, body: Uint8Array): PageFile {
+  return { type: TYPES[extname(name)] ?? "text/plain", body };
 }

@@ -107,7 +107,7 @@ function listen(http: Server, wanted: number): Promise<number> {
   return new Promise((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => {
       const taken = error.code === "EADDRINUSE" || error.code === "EACCES";
-      const advice = `port ${wanted} cannot be used (${error.code}). Choose another one: npm start -- --port <n>`;
+      const advice = `port ${wanted} cannot be used (${error.code}). Choose another one: --port <n>`;
       reject(taken ? new Error(advice, { cause: error }) : error);
     });
     http.listen(wanted, "127.0.0.1", () => {
