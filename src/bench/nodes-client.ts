@@ -83,4 +83,4 @@ const sample: Sample = {
 process.send?.(sample);
 await publisher.close();
 await subscriber.close();
-process.disconnect();
+process.exit(0);

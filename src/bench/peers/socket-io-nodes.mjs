@@ -27,6 +27,8 @@ const nodes = Number(process.argv[2] ?? process.env.NODES);
 if (nodes === 1) serve({}, (port) => process.send([port]));
 else if (cluster.isPrimary) {
   setupPrimary();
+  // As its docs say: otherwise buffers do not get through.
+  cluster.setupPrimary({ serialization: "advanced" });
   const ports = [];
   for (let i = 0; i < nodes; i++) {
     cluster.fork({ NODES: String(nodes) }).on("message", (message) => {
