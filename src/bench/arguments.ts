@@ -13,7 +13,7 @@ export const HELP = `npm run bench -- [options]
   --json FILE        writes medians and spread of everything
   --html FILE        writes a report with charts
   --write-docs       writes the figures into docs/benchmarks.md
-  --from FILE        measures nothing, and takes what --json has written
+  --from FILE        measures nothing, and takes what --json has written; given more than once, runs of one machine in one
   --profile DIR      leaves a CPU profile of every process in this folder, of the last round
   --nats URL         nats-server for the scenario "cross-node" (default: one is started, if it is installed)
   --help             this text`;
@@ -29,7 +29,7 @@ export interface BenchArguments {
   readonly writeDocs: boolean;
   readonly json: string | undefined;
   readonly html: string | undefined;
-  readonly from: string | undefined;
+  readonly from: readonly string[];
   readonly profile: string | undefined;
   readonly nats: string | undefined;
 }
@@ -51,7 +51,7 @@ export function readArguments(args: readonly string[]): BenchArguments {
       json: { type: "string" },
       html: { type: "string" },
       "write-docs": { type: "boolean", default: false },
-      from: { type: "string" },
+      from: { type: "string", multiple: true, default: [] },
       profile: { type: "string" },
       nats: { type: "string" },
       help: { type: "boolean", default: false },

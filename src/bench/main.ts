@@ -3,8 +3,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type BenchArguments, HELP, readArguments } from "./arguments.js";
 import { HOW_TO_INSTALL_PEERS, missingPackage } from "./bundle.js";
 import { CONTENDERS, type ContenderName } from "./contenders.js";
+import { writeDocs } from "./docs.js";
 import { measureAll } from "./measure-all.js";
-import type { BenchResult } from "./result.js";
+import { renderReport } from "./report/report.js";
+import { type BenchResult, merge } from "./result.js";
 import { SCENARIOS } from "./scenarios.js";
 import { printedTables } from "./table.js";
 
@@ -27,7 +29,8 @@ function list(): void {
 }
 
 async function result(options: BenchArguments): Promise<BenchResult> {
-  if (options.from !== undefined) return JSON.parse(readFileSync(options.from, "utf8")) as BenchResult;
+  if (options.from.length > 0)
+    return merge(options.from.map((file) => JSON.parse(readFileSync(file, "utf8")) as BenchResult));
   if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true });
   const found = await measureAll(options);
   const missing = (Object.keys(CONTENDERS) as ContenderName[]).filter(
@@ -49,5 +52,7 @@ else {
     console.error(`could not be measured:\n${found.failures.join("\n")}`);
     process.exitCode = 1;
   }
+  if (options.html !== undefined) writeFileSync(options.html, await renderReport(found));
+  if (options.writeDocs) writeDocs(found);
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(found, null, 2)}\n`);
 }
