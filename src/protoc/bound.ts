@@ -11,7 +11,7 @@ export function generateBound(code: Code, context: Context, message: DescMessage
   if (most !== undefined) return `() => ${most}`;
   const { bound } = context.names(message);
   code.block(
-    ["function ", context.own(bound), "(message: ", context.runtime("Unchecked", true), "): number"],
+    ["function ", context.own(bound), "(message", ...context.unchecked(), ")", ...context.typed("number")],
     () => {
       code.line(`let bound = ${fixedPart(message)};`);
       for (const member of message.members) {

@@ -2,8 +2,9 @@ import type { DescFile, DescMessage } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import type { GeneratedFile } from "@bufbuild/protoplugin";
 import { generateBound } from "./bound.js";
-import { createCode } from "./code.js";
+import { type Code, createCode } from "./code.js";
 import { type Context, createContext } from "./context.js";
+import { namesIn } from "./names.js";
 import { generateRead, inheritsDefaults } from "./read-message.js";
 import { generateWrite } from "./write-message.js";
 
@@ -12,24 +13,25 @@ import { generateWrite } from "./write-message.js";
  *
  * @param runtime Where they import what they call.
  * @param together The files that are generated in the same run.
+ * @param target The language.
  */
 export function generateCodecs(
   file: GeneratedFile,
   desc: DescFile,
   runtime: string,
   together: readonly DescFile[],
+  target: "ts" | "js",
 ): void {
-  const context = createContext(desc, file, runtime, together);
+  const context = createContext(desc, file, runtime, together, target);
   const code = createCode();
   for (const type of nestedTypes(desc)) {
-    if (type.kind === "message") generateCodec(code, context, type);
+    if (type.kind === "message") generateCodec(code, context, type, runtime);
   }
   for (const [constant, schema] of context.elsewhere) {
     code.line(
       "const ",
       constant,
-      ": ",
-      context.runtime("MessageCodec", true),
+      ...context.typed(file.import("MessageCodec", runtime, true)),
       " = ",
       context.runtime("codecElsewhere"),
       "(",
@@ -40,14 +42,28 @@ export function generateCodecs(
   code.print(file);
 }
 
-function generateCodec(code: ReturnType<typeof createCode>, context: Context, message: DescMessage): void {
+/** Generates what the types of {@link generateCodecs} say, for a `.d.ts` file. */
+export function declareCodecs(file: GeneratedFile, desc: DescFile, runtime: string): void {
+  for (const type of nestedTypes(desc)) {
+    if (type.kind !== "message") continue;
+    file.print(describeCodec(type));
+    const { codec } = namesIn(desc, file).message(type);
+    file.print(file.export("declare const", codec), ": ", file.import("MessageCodec", runtime, true), ";");
+    file.print();
+  }
+}
+
+const describeCodec = (message: DescMessage): string => `/** Encodes and decodes ${message.typeName}. */`;
+
+function generateCodec(code: Code, context: Context, message: DescMessage, runtime: string): void {
   const { codec } = context.names(message);
   const schema = context.file.importSchema(message);
   if (inheritsDefaults(message)) {
     code.line(
       "const ",
       context.own(`${codec}Defaults`),
-      ": object | null = ",
+      ...context.typed("object | null"),
+      " = ",
       context.runtime("prototypeOf"),
       "(",
       schema,
@@ -58,11 +74,10 @@ function generateCodec(code: ReturnType<typeof createCode>, context: Context, me
   const bound = generateBound(code, context, message);
   const write = generateWrite(code, context, message);
   const read = generateRead(code, context, message);
-  code.line(`/** Encodes and decodes ${message.typeName}. */`);
+  code.line(describeCodec(message));
   code.line(
     context.file.export("const", codec),
-    ": ",
-    context.runtime("MessageCodec", true),
+    ...context.typed(context.file.import("MessageCodec", runtime, true)),
     " = ",
     context.runtime("messageCodec"),
     "({ bound: ",

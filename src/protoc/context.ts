@@ -5,8 +5,14 @@ import { type FileNames, type MessageNames, namesIn } from "./names.js";
 /** What the parts of the generator need to know while they generate the codecs of a file. */
 export interface Context {
   readonly file: GeneratedFile;
-  /** A function, constant or type of `hawser/codec`. */
-  runtime(name: string, typeOnly?: boolean): Printable;
+  /** A function or constant of `hawser/codec`. */
+  runtime(name: string): Printable;
+  /** `: type`; nothing in JavaScript. */
+  typed(...type: Printable[]): Printable[];
+  /** The type of what has not been looked at: `: Unchecked`. */
+  unchecked(suffix?: string): Printable[];
+  /** The type of a field that a message type does not know. */
+  unknownField(): Printable;
   /** A function of this very file. */
   own(name: string): Printable;
   names(message: DescMessage): MessageNames;
@@ -39,17 +45,20 @@ export const WELL_KNOWN: readonly string[] = [
 /**
  * @param runtime Where the generated code imports from.
  * @param together The files that are generated in the same run.
+ * @param target The language.
  */
 export function createContext(
   desc: DescFile,
   file: GeneratedFile,
   runtime: string,
   together: readonly DescFile[],
+  target: "ts" | "js",
 ): Context {
   const elsewhere = new Map<string, DescMessage>();
   const names = (of: DescFile): FileNames => namesIn(of, file);
   const own = (name: string): Printable => file.import(name, hawserPath(desc));
   const imported = (name: string): Printable => file.import(name, runtime);
+  const typed = (...type: Printable[]): Printable[] => (target === "ts" ? [": ", ...type] : []);
   const foreign = (codec: Printable): CodecCalls => ({
     bound: (message) => [imported("bounded"), "(", codec, ".bound(", message, "))"],
     write: (message, at) => [
@@ -68,7 +77,10 @@ export function createContext(
     file,
     elsewhere,
     own,
-    runtime: (name, typeOnly = false) => file.import(name, runtime, typeOnly),
+    runtime: imported,
+    typed,
+    unknownField: () => file.import("UnknownField", runtime, true),
+    unchecked: (suffix = "") => typed(file.import("Unchecked", runtime, true), suffix),
     names: (message) => names(message.file).message(message),
     codec(message) {
       if (message.file === desc) {

@@ -1,8 +1,17 @@
 import { createRequire } from "node:module";
 import type { DescFile } from "@bufbuild/protobuf";
-import { createEcmaScriptPlugin, type GeneratedFile, type Plugin, type Schema } from "@bufbuild/protoplugin";
-import { generateCodecs } from "./codecs.js";
+import {
+  createEcmaScriptPlugin,
+  type GeneratedFile,
+  type Plugin,
+  type Schema,
+  type Target,
+} from "@bufbuild/protoplugin";
+import { declareCodecs, generateCodecs } from "./codecs.js";
 import { generateServices } from "./services.js";
+
+/** Where generated codecs import what they call. */
+const RUNTIME = "hawser/codec";
 
 /** Options of the plugin, besides those that every plugin of this kind takes. */
 interface Options {
@@ -17,26 +26,42 @@ export const protocGenHawser: Plugin = createEcmaScriptPlugin<Options>({
   name: "protoc-gen-hawser",
   version: `v${version}`,
   parseOptions,
-  generateTs,
+  generateTs: (schema) => generate(schema, "ts"),
+  // Not left to the framework: its compiler knows no Promise and no AsyncIterable, and refuses to declare them.
+  generateJs: (schema) => generate(schema, "js"),
+  generateDts: (schema) => generate(schema, "dts"),
 });
+
+const SUFFIX = { ts: ".ts", js: ".js", dts: ".d.ts" };
 
 function parseOptions(given: { key: string; value: string }[]): Options {
   let codecs = true;
   for (const { key, value } of given) {
-    if (key !== "codecs") throw new Error(`unknown option; ours is codecs=true|false`);
+    if (key !== "codecs") throw new Error(`there is no option ${key}; ours is codecs=true|false`);
     if (value !== "true" && value !== "false") throw new Error("codecs must be true or false");
     codecs = value === "true";
   }
   return { codecs };
 }
 
-function generateTs(schema: Schema<Options>): void {
+function generate(schema: Schema<Options>, target: Target): void {
+  const { jsImportStyle, rewriteImports } = schema.options;
+  if (jsImportStyle !== "module") {
+    throw new Error(
+      "js_import_style=legacy_commonjs: Hawser has ECMAScript modules only; leave the option out",
+    );
+  }
+  if (rewriteImports.length > 0) {
+    throw new Error("rewrite_imports: our files stand beside those of protoc-gen-es; leave the option out");
+  }
   for (const desc of schema.files) {
-    const file = schema.generateFile(`${desc.name}_hawser.ts`);
+    const file = schema.generateFile(`${desc.name}_hawser${SUFFIX[target]}`);
     file.preamble(desc);
     reexport(file, desc, schema);
-    generateServices(file, desc);
-    if (schema.options.codecs) generateCodecs(file, desc, "hawser/codec", schema.files);
+    generateServices(file, desc, target);
+    if (!schema.options.codecs) continue;
+    if (target === "dts") declareCodecs(file, desc, RUNTIME);
+    else generateCodecs(file, desc, RUNTIME, schema.files, target);
   }
 }
 

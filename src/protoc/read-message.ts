@@ -28,7 +28,7 @@ export function generateRead(code: Code, context: Context, message: DescMessage)
 
   if (early) createEarly(body, context, message, inherits);
   else for (const member of message.members) body.line(...declareLocal(context, member));
-  body.line("let unknown: ", context.runtime("UnknownField", true), "[] | undefined;");
+  body.line("let unknown", ...context.typed(context.unknownField(), "[] | undefined"), ";");
   body.line("let at = from;");
   body.block(["while (at < to)"], () => {
     if (wide) {
@@ -51,7 +51,7 @@ export function generateRead(code: Code, context: Context, message: DescMessage)
   });
   body.line("if (at !== to) ", context.runtime("unusual"), "();");
   if (!early) {
-    body.line("const message: ", context.runtime("Unchecked", true), " = {");
+    body.line("const message", ...context.unchecked(), " = {");
     body.line(`  $typeName: ${JSON.stringify(message.typeName)},`);
     for (const member of message.members) {
       const local = context.local(member);
@@ -67,8 +67,11 @@ export function generateRead(code: Code, context: Context, message: DescMessage)
   code.line(
     "function ",
     context.own(read),
-    "(bytes: Uint8Array, from: number, to: number, depth: number): ",
-    context.runtime("Unchecked", true),
+    "(bytes",
+    ...context.typed("Uint8Array"),
+    ...["from", "to", "depth"].flatMap((name) => [`, ${name}`, ...context.typed("number")]),
+    ")",
+    ...context.unchecked(),
     " {",
   );
   code.line("  ", context.runtime("checkDepth"), "(depth);");
@@ -127,17 +130,16 @@ function zeroOf(context: Context, type: ScalarType, longAsString: boolean): Prin
 
 function createEarly(code: Code, context: Context, message: DescMessage, inherits: boolean): void {
   const members = message.members.filter((member) => member.kind === "oneof" || !isAbsentAtFirst(member));
-  const type = context.runtime("Unchecked", true);
   if (inherits) {
     const prototype = context.own(`${context.names(message).codec}Defaults`);
-    code.line("const message: ", type, " = Object.create(", prototype, ");");
+    code.line("const message", ...context.unchecked(), " = Object.create(", prototype, ");");
     code.line(`message.$typeName = ${JSON.stringify(message.typeName)};`);
     for (const member of members) {
       code.line(`${property("message", member.localName)} = `, initial(context, member), ";");
     }
     return;
   }
-  code.line("const message: ", type, " = {");
+  code.line("const message", ...context.unchecked(), " = {");
   code.line(`  $typeName: ${JSON.stringify(message.typeName)},`);
   for (const member of members) code.line(`  ${keyOf(member.localName)}: `, initial(context, member), ",");
   code.line("};");
@@ -150,11 +152,10 @@ export function inheritsDefaults(message: DescMessage): boolean {
 
 function declareLocal(context: Context, member: DescMessage["members"][number]): Printable[] {
   const local = context.local(member);
-  const type = context.runtime("Unchecked", true);
-  if (member.kind === "oneof") return [`let ${local}: `, type, ";"];
-  if (member.fieldKind === "list") return [`const ${local}: `, type, "[] = [];"];
-  if (member.fieldKind === "map") return [`const ${local}: `, type, " = {};"];
-  return [`let ${local}: `, type, " = ", initial(context, member), ";"];
+  if (member.kind === "oneof") return [`let ${local}`, ...context.unchecked(), ";"];
+  if (member.fieldKind === "list") return [`const ${local}`, ...context.unchecked("[]"), " = [];"];
+  if (member.fieldKind === "map") return [`const ${local}`, ...context.unchecked(), " = {};"];
+  return [`let ${local}`, ...context.unchecked(), " = ", initial(context, member), ";"];
 }
 
 function readField(code: Code, context: Context, field: DescField, target: Target): void {
@@ -282,8 +283,8 @@ function readWrapper(code: Code, context: Context, field: DescField, place: stri
     code.line("at = ", cursor, ";");
   }
   code.line(
-    "let value: ",
-    context.runtime("Unchecked", true),
+    "let value",
+    ...context.unchecked(),
     " = ",
     zeroOf(context, inner.scalar as ScalarType, false),
     ";",
@@ -333,11 +334,10 @@ function readList(
 
 function readMap(code: Code, context: Context, field: DescField & { fieldKind: "map" }, place: string): void {
   const cursor = context.runtime("cursor");
-  const type = context.runtime("Unchecked", true);
   const key = scalarOf(field.mapKey);
   code.line("const stop = ", context.runtime("readSpan"), "(bytes, at, to);");
   code.line("at = ", cursor, ";");
-  code.line("let key: ", type, " = ", zeroOf(context, field.mapKey, false), ";");
+  code.line("let key", ...context.unchecked(), " = ", zeroOf(context, field.mapKey, false), ";");
   const empty: Printable =
     field.mapKind === "scalar"
       ? field.scalar === undefined || scalarOf(field.scalar).zero !== "bytes"
@@ -346,7 +346,7 @@ function readMap(code: Code, context: Context, field: DescField & { fieldKind: "
       : field.mapKind === "enum"
         ? String(firstNumber(field.enum))
         : "undefined";
-  code.line("let value: ", type, " = ", empty, ";");
+  code.line("let value", ...context.unchecked(), " = ", empty, ";");
   code.block(["while (at < stop)"], () => {
     code.block(["switch (bytes[at++])"], () => {
       code.block([`case ${tagOf(1, key.wire)}:`], () => {

@@ -1,7 +1,7 @@
 import type { DescFile, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import { type GeneratedFile, getComments, type Printable } from "@bufbuild/protoplugin";
+import { type GeneratedFile, getComments, type Printable, type Target } from "@bufbuild/protoplugin";
 import { keyOf } from "./context.js";
 import { namesIn, type ServiceNames } from "./names.js";
 
@@ -9,12 +9,14 @@ import { namesIn, type ServiceNames } from "./names.js";
 const ONCE_FIELD = 72_917;
 
 /** Generates for each service of a file: an interface for clients, one for handlers, and a factory for each. */
-export function generateServices(file: GeneratedFile, desc: DescFile): void {
+export function generateServices(file: GeneratedFile, desc: DescFile, target: Target): void {
   for (const type of nestedTypes(desc)) {
     if (type.kind !== "service") continue;
     const names = namesIn(desc, file).service(type);
-    generateClient(file, type, names);
-    generateHandlers(file, type, names);
+    if (target !== "js") generateClient(file, type, names);
+    generateCreateClient(file, type, names, target);
+    if (target !== "js") generateHandlers(file, type, names);
+    generateRoutes(file, type, names, target);
   }
 }
 
@@ -32,31 +34,26 @@ function generateClient(file: GeneratedFile, service: DescService, names: Servic
   }
   file.print("}");
   file.print();
-  const transport = file.import("Transport", "hawser", true);
-  print(
-    file,
-    "",
-    `Makes a client of ${service.typeName}, over a connection or, on a server, a session.`,
-    service,
-    false,
-  );
-  file.print(
-    file.export("function", names.createClient),
-    "(transport: ",
-    transport,
-    "): ",
-    names.client,
-    " {",
-  );
-  file.print(
-    "  return ",
-    file.import("createClient", "hawser"),
-    "(",
-    file.importSchema(service),
-    ", transport);",
-  );
-  file.print("}");
-  file.print();
+}
+
+function generateCreateClient(
+  file: GeneratedFile,
+  service: DescService,
+  names: ServiceNames,
+  target: Target,
+): void {
+  const about = `Makes a client of ${service.typeName}, over a connection or, on a server, a session.`;
+  print(file, "", about, service, false);
+  const type = ["(transport: ", file.import("Transport", "hawser", true), "): ", names.client];
+  factory(file, names.createClient, "transport", type, target, () => {
+    file.print(
+      "  return ",
+      file.import("createClient", "hawser"),
+      "(",
+      file.importSchema(service),
+      ", transport);",
+    );
+  });
 }
 
 function generateHandlers(file: GeneratedFile, service: DescService, names: ServiceNames): void {
@@ -77,21 +74,41 @@ function generateHandlers(file: GeneratedFile, service: DescService, names: Serv
   }
   file.print("}");
   file.print();
+}
+
+function generateRoutes(
+  file: GeneratedFile,
+  service: DescService,
+  names: ServiceNames,
+  target: Target,
+): void {
   const about = `Routes of ${service.typeName}, for \`createServer({ routes })\`, or within other routes: \`${names.routes}(handlers)(router)\`.`;
   print(file, "", `${about} Methods without a handler answer UNIMPLEMENTED.`, service, false);
-  const routes = file.import("Routes", "hawser", true);
-  file.print(
-    file.export("function", names.routes),
-    "(handlers: Partial<",
-    names.handlers,
-    ">): ",
-    routes,
-    " {",
-  );
-  file.print("  return (router) => {");
-  file.print("    router.service(", file.importSchema(service), ", handlers);");
-  file.print("  };");
-  file.print("}");
+  const type = ["(handlers: Partial<", names.handlers, ">): ", file.import("Routes", "hawser", true)];
+  factory(file, names.routes, "handlers", type, target, () => {
+    file.print("  return (router) => {");
+    file.print("    router.service(", file.importSchema(service), ", handlers);");
+    file.print("  };");
+  });
+}
+
+/** A function, or its declaration. */
+function factory(
+  file: GeneratedFile,
+  name: string,
+  parameter: string,
+  type: Printable[],
+  target: Target,
+  body: () => void,
+): void {
+  if (target === "dts") {
+    file.print(file.export("declare function", name), ...type, ";");
+  } else {
+    const signature = target === "ts" ? type : [`(${parameter})`];
+    file.print(file.export("function", name), ...signature, " {");
+    body();
+    file.print("}");
+  }
   file.print();
 }
 

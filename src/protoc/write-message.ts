@@ -33,9 +33,17 @@ export function generateWrite(code: Code, context: Context, message: DescMessage
   code.line(
     "function ",
     context.own(write),
-    "(message: ",
-    context.runtime("Unchecked", true),
-    `, ${into}: Uint8Array, at: number, strict: boolean): number {`,
+    "(message",
+    ...context.unchecked(),
+    `, ${into}`,
+    ...context.typed("Uint8Array"),
+    ", at",
+    ...context.typed("number"),
+    ", strict",
+    ...context.typed("boolean"),
+    ")",
+    ...context.typed("number"),
+    " {",
   );
   code.line(
     body.mentions("created") ? "  const created = " : "  ",
