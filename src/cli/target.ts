@@ -28,9 +28,11 @@ const DEFAULT_PATH = "/rpc";
  * @throws UsageError
  */
 export function targetUrl(text: string): string {
+  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `ws://${text}`;
   try {
-    const url = new URL(checkUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `ws://${text}`));
-    if (url.pathname === "/" && !/^[^?#]*:\/\/[^/?#]*\//.test(text)) url.pathname = DEFAULT_PATH;
+    const url = new URL(checkUrl(whole));
+    const hasPath = /^[^?#]*:\/\/[^/?#]*\//.test(whole);
+    if (!hasPath) url.pathname = DEFAULT_PATH;
     return url.href;
   } catch (cause) {
     throw new UsageError(`"${text}" is no URL of a server, such as ws://localhost:8080/rpc`, { cause });

@@ -69,7 +69,7 @@ describe("hawser bench", () => {
       messages: null,
       correction: { by: "interval" },
       interrupted: false,
-      connectionEvents: { resumed: 0, lost: 0, closed: 0 },
+      connectionEvents: { resumed: 0, lost: 0, down: 0 },
     });
     expect(unary.calls).toBeGreaterThan(50);
     expect(unary.succeeded).toBe(unary.calls);
@@ -132,16 +132,17 @@ describe("hawser bench", () => {
     expect(callsPerSecond).toBeGreaterThan(0);
   });
 
-  test("counts connections that break and come back", async () => {
-    const own = await startServer();
+  test("goes on when the server breaks down and comes back", async () => {
+    const first = await startServer();
+    const { port } = new URL(first.url);
     const run = start([
       "bench",
-      own.url,
+      first.url,
       `${ECHO}/Echo`,
       "--warm-up",
       "0s",
       "--duration",
-      "2s",
+      "6s",
       "--timeout",
       "1s",
       "-c",
@@ -149,11 +150,17 @@ describe("hawser bench", () => {
       "--json",
     ]);
     await new Promise((resolve) => setTimeout(resolve, 2_000));
-    await own.close();
+    await first.close();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const second = await startServer({ SERVER_PORT: port });
     const { stdout } = await run.ended;
-    const { errors, calls } = JSON.parse(stdout) as Report;
-    expect(calls).toBeGreaterThan(0);
-    expect(Object.keys(errors)).not.toContain("UNKNOWN");
+    await second.close();
+    const { errors, calls, succeeded, connectionEvents } = JSON.parse(stdout) as Report;
+    expect(succeeded).toBeGreaterThan(0);
+    expect(calls).toBeGreaterThan(succeeded);
+    for (const code of Object.keys(errors)) expect(["UNAVAILABLE", "DEADLINE_EXCEEDED"]).toContain(code);
+    expect(connectionEvents.resumed).toBe(0);
+    expect(connectionEvents.lost + connectionEvents.down).toBe(2);
   });
 });
 

@@ -12,14 +12,14 @@ export interface ConnectionFigures {
   readonly resumed: number;
   /** Sessions that the server no longer had. */
   readonly lost: number;
-  /** Connections that were closed for good. */
-  readonly closed: number;
+  /** Connections that were not open at the end. */
+  readonly down: number;
 }
 
 /** The connections of a run. */
 export interface Connections {
   readonly list: readonly [Connection, ...Connection[]];
-  readonly figures: ConnectionFigures;
+  figures(): ConnectionFigures;
   close(): Promise<void>;
 }
 
@@ -61,12 +61,13 @@ export async function openConnections(
     await close();
     throw failure;
   }
-  const figures = { resumed: 0, lost: 0, closed: 0 };
+  let resumed = 0;
+  let lost = 0;
   for (const connection of list) {
-    connection.on("resumed", () => figures.resumed++);
-    connection.on("lost", () => figures.lost++);
-    connection.on("closed", () => figures.closed++);
+    connection.on("resumed", () => resumed++);
+    connection.on("lost", () => lost++);
   }
+  const figures = () => ({ resumed, lost, down: list.filter(({ state }) => state !== "open").length });
   return { list, figures, close };
 }
 

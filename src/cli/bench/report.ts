@@ -211,11 +211,11 @@ function errorLines({ errors }: Report): string[] {
 
 function remarks(report: Report): string[] {
   const { connectionEvents, generatorCpu, lateMicros, rate, unsent } = report;
-  const { resumed, lost, closed } = connectionEvents;
+  const { resumed, lost, down } = connectionEvents;
   const found: string[] = [];
-  if (resumed + lost + closed > 0)
+  if (resumed + lost + down > 0)
     found.push(
-      `Connections broke: ${resumed} came back with their session, ${lost} without it, ${closed} were closed for good.`,
+      `Connections broke: ${resumed} came back with their session, ${lost} without it, ${down} were down at the end.`,
     );
   if (unsent > 0)
     found.push(

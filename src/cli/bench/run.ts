@@ -115,7 +115,6 @@ async function measure(
   const { user, system } = process.cpuUsage(cpu);
   const interrupted = signal.aborted;
   time.end();
-  const { figures } = connections;
   return reportOf({
     settings: {
       url,
@@ -129,7 +128,7 @@ async function measure(
     tally,
     durationMs: Math.max(0, Math.min(load.duration, elapsedMs - load.warmUp)),
     interrupted,
-    connectionEvents: { ...figures },
+    connectionEvents: connections.figures(),
     generatorCpu: elapsedMs === 0 ? 0 : (user + system) / 1_000 / elapsedMs,
   });
 }
