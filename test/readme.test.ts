@@ -24,6 +24,7 @@ const pages = [
   readme,
   ...[
     "docs/cluster.md",
+    "docs/codegen.md",
     "docs/compression.md",
     "docs/idempotency.md",
     "docs/observability.md",
@@ -157,6 +158,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "ts compressed.ts",
         "ts cuts.ts",
         "ts errors.ts",
+        "ts generated.ts",
         "ts guarded.ts",
         "ts news.ts",
         "ts nodes.ts",
@@ -169,6 +171,7 @@ describe("the README, followed in an empty folder with the packed package", () =
         "ts topics.ts",
         "ts validated.ts",
         "ts watching.ts",
+        "yaml buf.gen.js.yaml",
         "yaml buf.gen.yaml",
         "yaml buf.yaml",
       ].sort(),
@@ -186,7 +189,7 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(20);
+    expect(sources).toHaveLength(21);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
@@ -210,6 +213,19 @@ describe("the README, followed in an empty folder with the packed package", () =
     expect(await lines("npx tsx retries.ts")).toEqual(["hello, at attempt 3"]);
     expect(await lines("npx tsx news.ts")).toEqual(["It rains.", "It pours.", "The sun is back."]);
     expect(await lines("npx tsx errors.ts")).toEqual(["INVALID_ARGUMENT: be brief true yes", "at most 10"]);
+  }, 120_000);
+
+  it("has generated interfaces and factories, in TypeScript and in JavaScript", async () => {
+    expect(await lines("npx tsx generated.ts")).toEqual(["Why do you say it rains?"]);
+    await shell("npx buf generate --template buf.gen.js.yaml");
+    const program = `
+      import { codecOf, decode, encode } from "hawser/codec";
+      import { createElizaServiceClient, elizaServiceRoutes, SayRequestSchema } from "./gen-js/eliza_hawser.js";
+      const bytes = encode(SayRequestSchema, { sentence: "hello" });
+      console.log(typeof createElizaServiceClient, typeof elizaServiceRoutes, codecOf(SayRequestSchema) !== undefined);
+      console.log(bytes.length, decode(SayRequestSchema, bytes).sentence);`;
+    writeFileSync(join(folder, "generated.mjs"), program);
+    expect(await lines("node generated.mjs")).toEqual(["function function true", "7 hello"]);
   }, 120_000);
 
   it("has topics, on one node and on two", async () => {
