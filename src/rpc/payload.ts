@@ -1,14 +1,7 @@
-import {
-  create,
-  type DescMessage,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Code } from "../base/code.js";
 import { type Executed, RpcError } from "../base/error.js";
-import { flatCodec } from "./flat-codec.js";
+import { decode, encode } from "../codec/codec.js";
 
 /**
  * Encodes a message.
@@ -21,10 +14,7 @@ export function encodeMessage<Desc extends DescMessage>(
   code: Code,
 ): Uint8Array {
   try {
-    return (
-      flatCodec(schema)?.encode(init as Readonly<Record<string, unknown>>) ??
-      toBinary(schema, create(schema, init))
-    );
+    return encode(schema, init);
   } catch (error) {
     throw codecError("encode", schema, error, code, "no");
   }
@@ -42,9 +32,7 @@ export function decodeMessage<Desc extends DescMessage>(
   executed: Executed,
 ): MessageShape<Desc> {
   try {
-    return (
-      (flatCodec(schema)?.decode(payload) as MessageShape<Desc> | undefined) ?? fromBinary(schema, payload)
-    );
+    return decode(schema, payload);
   } catch (error) {
     throw codecError("decode", schema, error, code, executed);
   }
