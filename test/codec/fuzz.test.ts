@@ -1,0 +1,36 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { describeReport, type Report, total } from "./fuzz.js";
+import { describeFailure, type Failure, runSeeds, seedsFrom } from "./seeds.js";
+
+/** `npm run fuzz:codecs` tries as many more as one likes. */
+const SEEDS = 16;
+const ROUNDS = 2;
+
+describe(`generated codecs over ${SEEDS} random schemas`, () => {
+  let report: Report;
+  let failures: readonly Failure[];
+
+  beforeAll(async () => {
+    const result = await runSeeds(seedsFrom(1, SEEDS), ROUNDS);
+    report = total(result.reports);
+    failures = result.failures;
+  });
+
+  it("give the bytes, the messages and the errors that protobuf-es gives", () => {
+    expect(failures.map((failure) => describeFailure(failure, ROUNDS))).toEqual([]);
+  });
+
+  it("do by themselves all that programs usually send, in every kind of field", () => {
+    // Otherwise codecs that always give up would pass for correct.
+    expect(report.usual.encoded, describeReport(report)).toBeGreaterThan(3_000);
+    expect(report.usual.encodedByCodec).toBe(report.usual.encoded);
+    expect(report.usual.decoded).toBeGreaterThan(3_000);
+    expect(report.usual.decodedByCodec).toBe(report.usual.decoded);
+  });
+
+  it("do most of what is seldom, too, and are tried with plenty that is wrong", () => {
+    expect(report.foreign.encodedByCodec / report.foreign.encoded).toBeGreaterThan(0.6);
+    expect(report.foreign.decodedByCodec / report.foreign.decoded).toBeGreaterThan(0.6);
+    expect(report.hostile.errors).toBeGreaterThan(20_000);
+  });
+});
