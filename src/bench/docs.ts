@@ -60,7 +60,7 @@ function figures(found: BenchResult): string {
 /** Medians; of the headline also the spread. */
 function scenarioTable(rows: readonly Row[], headline: string): string {
   const metrics = [...new Set(rows.map(({ metric }) => metric))].filter(
-    (metric) => metric !== "serverRssBytes",
+    (metric) => !/^(serverRssBytes|foreignCpuPercent)$/.test(metric),
   );
   const contenders = [...new Set(rows.map(({ contender }) => contender))];
   const lines = contenders.map((contender) => [

@@ -4,9 +4,11 @@ import { type BenchArguments, HELP, readArguments } from "./arguments.js";
 import { HOW_TO_INSTALL_PEERS, missingPackage } from "./bundle.js";
 import { CONTENDERS, type ContenderName } from "./contenders.js";
 import { writeDocs } from "./docs.js";
+import { FOREIGN_PERCENT } from "./foreign.js";
 import { measureAll } from "./measure-all.js";
 import { renderReport } from "./report/report.js";
 import { type BenchResult, merge } from "./result.js";
+import type { Row } from "./rows.js";
 import { SCENARIOS } from "./scenarios.js";
 import { printedTables } from "./table.js";
 
@@ -17,6 +19,11 @@ function chosenArguments(): BenchArguments {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
     process.exit(2);
   }
+}
+
+function disturbedScenarios(rows: readonly Row[]): readonly string[] {
+  const disturbed = rows.filter(({ metric, max }) => metric === "foreignCpuPercent" && max > FOREIGN_PERCENT);
+  return [...new Set(disturbed.map(({ scenario }) => scenario))];
 }
 
 function list(): void {
@@ -48,6 +55,11 @@ else {
   const found = await result(options);
   console.log(`Node ${found.node}, ${found.cpus} × ${found.cpu}, loopback, ${found.rounds} rounds`);
   console.log(printedTables(found.rows));
+  const disturbed = disturbedScenarios(found.rows);
+  if (disturbed.length > 0)
+    console.error(
+      `other processes used more than ${FOREIGN_PERCENT}% of the CPU during: ${disturbed.join(", ")}`,
+    );
   if (found.failures.length > 0) {
     console.error(`could not be measured:\n${found.failures.join("\n")}`);
     process.exitCode = 1;

@@ -17,7 +17,7 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
   [/PerSecond$/, "1/s"],
   [/Micros/, "µs"],
   [/Bytes/i, "B"],
-  [/Seconds$/, "s"],
+  [/Percent$/, "%"],
 ];
 
 /** The unit of a metric. @throws Error when its name tells of none. */

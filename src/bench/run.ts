@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { ContenderInfo } from "./contenders.js";
+import { watchForeign } from "./foreign.js";
 import type { Sample } from "./rows.js";
 import type { Scenario } from "./scenarios.js";
 import type { Outcome, ProcessArguments, Question, ServerCpu, ServerMemory, Task } from "./task.js";
@@ -77,9 +78,11 @@ async function measureBetween(
     const { work: what, unit } = measurement;
     const lanes = what.kind === "echo" ? what.connections * what.depth : 1;
     const amount = Math.max(lanes, Math.ceil(((warm.perMs ?? 0) * pace.measureMs) / lanes) * lanes);
+    const foreign = watchForeign();
     const before = await ask<ServerCpu>(server, "cpu");
     const outcome = await work({ kind: "run", work: what, amount });
     const after = await ask<ServerCpu>(server, "cpu");
+    const foreignCpuPercent = foreign.percent(after.cpuMs - before.cpuMs + outcome.cpuMs);
     const count = what.kind === "fanOut" ? amount * what.connections : amount;
     const [many, one] = NAMES[unit];
     return {
@@ -89,6 +92,7 @@ async function measureBetween(
         : { p50Micros: outcome.latency.p50, p99Micros: outcome.latency.p99 }),
       ...costs(one, count, before, after, outcome),
       serverRssBytes: after.rssBytes,
+      foreignCpuPercent,
     };
   }
   if (kind === "idle") {

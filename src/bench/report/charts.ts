@@ -132,10 +132,17 @@ export function drawCurve(
       axisLabel: text("--quiet"),
       splitLine: { show: false },
     },
-    yAxis: { ...axis("value"), axisLabel: { ...text("--quiet"), formatter: short } },
+    // Depths double, so what they bring is shown by doublings, too.
+    yAxis: {
+      ...axis("log"),
+      logBase: 2,
+      min: "dataMin",
+      axisLabel: { ...text("--quiet"), formatter: short },
+    },
     series: names.map((name) => ({
       name,
       type: "line",
+      symbol: "circle",
       symbolSize: 7,
       lineStyle: { width: name === "hawser" ? 3 : 2 },
       itemStyle: { color: colourOf(name) },
@@ -168,7 +175,7 @@ const common = (description: string) => ({
 
 const text = (name: string) => ({ color: colour(name), fontSize: 12, fontFamily: FONT });
 
-const axis = (type: "value" | "category") => ({
+const axis = (type: "value" | "category" | "log") => ({
   type,
   axisLine: { show: false },
   axisTick: { show: false },

@@ -83,6 +83,7 @@ const METRICS: readonly (readonly [RegExp, string])[] = [
   [/^rssBytesPer(\w+)$/, "resident memory per $1, B"],
   [/^externalBytesPer(\w+)$/, "buffers per $1, B"],
   [/^serverRssBytes$/, "resident memory of the server, B"],
+  [/^foreignCpuPercent$/, "CPU that other processes used, %"],
   [/^p(\d+)Micros$/, "time of a call, $1th percentile, µs"],
 ];
 
