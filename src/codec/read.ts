@@ -1,7 +1,7 @@
 /**
  * Reading values of protobuf's wire format. Every function takes the bytes and a position, and leaves the position after the
- * value in {@link cursor}. Numbers are read without looking at where the message ends: who reads past it, finds the cursor
- * behind the end of the message when the message is over, and gives up.
+ * value in {@link cursor}, unless all values of the type have the same size. Numbers are read without looking at where the
+ * message ends: who reads past it, finds the position behind the end of the message when the message is over, and gives up.
  */
 
 import { joinInt64, joinUint64 } from "./long.js";
@@ -117,10 +117,9 @@ export function readSint64(bytes: Uint8Array, at: number): bigint {
   return joinInt64(((lo >>> 1) | (hi << 31)) ^ sign, (hi >>> 1) ^ sign);
 }
 
-/** sfixed32. */
+/** sfixed32. It has four bytes, so the cursor stays where it is; those of eight bytes below do the same. */
 export function readSfixed32(bytes: Uint8Array, at: number): number {
   if (at + 4 > bytes.length) unusual();
-  cursor = at + 4;
   return (
     (bytes[at] as number) |
     ((bytes[at + 1] as number) << 8) |
@@ -148,13 +147,11 @@ export function readFixed64(bytes: Uint8Array, at: number): bigint {
 
 /** double. */
 export function readDouble(bytes: Uint8Array, at: number): number {
-  cursor = at + 8;
   return viewOf(bytes).getFloat64(at, true);
 }
 
 /** float. */
 export function readFloat(bytes: Uint8Array, at: number): number {
-  cursor = at + 4;
   return viewOf(bytes).getFloat32(at, true);
 }
 

@@ -128,7 +128,7 @@ function readValue(bytes: Uint8Array, from: number, to: number, depth: number): 
       return value;
     case 17:
       value = readDouble(bytes, at);
-      if (cursor !== to) unusual();
+      if (at + 8 !== to) unusual();
       return value;
     case 26:
       value = readText(bytes, at, to);

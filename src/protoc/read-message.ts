@@ -183,7 +183,6 @@ function assign(code: Code, field: DescField, place: string, ...value: Printable
 }
 
 function readSingleScalar(code: Code, context: Context, field: DescField, place: string): void {
-  const cursor = context.runtime("cursor");
   if (field.enum !== undefined && !field.enum.open) {
     code.line("const value = ", context.runtime("readInt32"), "(bytes, at);");
     // Numbers that the enum does not have become unknown fields.
@@ -197,7 +196,15 @@ function readSingleScalar(code: Code, context: Context, field: DescField, place:
     );
     assign(code, field, place, "value");
   } else assign(code, field, place, ...readScalar(context, field, "to"));
-  code.line("at = ", cursor, ";");
+  advance(code, context, field.scalar);
+}
+
+/** Goes behind a scalar that was read. */
+function advance(code: Code, context: Context, type: ScalarType | undefined): void {
+  const { wire } = scalarOf(type);
+  const size = wire === 1 ? 8 : wire === 5 ? 4 : undefined;
+  if (size === undefined) code.line("at = ", context.runtime("cursor"), ";");
+  else code.line(`at += ${size};`);
 }
 
 /** `value >= 1 && value <= 3 || value === 7` */
@@ -292,7 +299,7 @@ function readWrapper(code: Code, context: Context, field: DescField, place: stri
   code.block(["while (at < end)"], () => {
     code.line(`if (bytes[at++] !== ${tagOf(inner.number, scalar.wire)}) `, context.runtime("unusual"), "();");
     code.line("value = ", ...readScalar(context, inner, "end"), ";");
-    code.line("at = ", cursor, ";");
+    advance(code, context, inner.scalar);
   });
   code.line("if (at !== end) ", context.runtime("unusual"), "();");
   if (group) code.line("at = next;");
@@ -316,7 +323,7 @@ function readList(
   const scalar = scalarOf(field.scalar);
   labelled(scalar.wire, () => {
     code.line(`${place}.push(`, ...readScalar(context, field, "to"), ");");
-    code.line("at = ", cursor, ";");
+    advance(code, context, field.scalar);
   });
   // Packed or not, both must be read, whatever the schema says.
   if (scalar.wire === 2) return;
@@ -325,7 +332,7 @@ function readList(
     code.line("at = ", cursor, ";");
     code.block(["while (at < end)"], () => {
       code.line(`${place}.push(`, ...readScalar(context, field, "end"), ");");
-      code.line("at = ", cursor, ";");
+      advance(code, context, field.scalar);
     });
     code.line("if (at !== end) ", context.runtime("unusual"), "();");
     code.line("break;");
@@ -351,7 +358,7 @@ function readMap(code: Code, context: Context, field: DescField & { fieldKind: "
     code.block(["switch (bytes[at++])"], () => {
       code.block([`case ${tagOf(1, key.wire)}:`], () => {
         code.line("key = ", ...readScalar(context, field, "stop", field.mapKey), ";");
-        code.line("at = ", cursor, ";");
+        advance(code, context, field.mapKey);
         code.line("break;");
       });
       const wire = field.mapKind === "message" ? 2 : scalarOf(field.scalar).wire;
@@ -361,7 +368,7 @@ function readMap(code: Code, context: Context, field: DescField & { fieldKind: "
           readDelimited(code, context, field, "stop", (read) => code.line("value = ", ...read, ";"));
         } else {
           code.line("value = ", ...readScalar(context, field, "stop"), ";");
-          code.line("at = ", cursor, ";");
+          advance(code, context, field.scalar);
         }
         code.line("break;");
       });

@@ -785,7 +785,7 @@ function readRelayedLink(bytes: Uint8Array, from: number, to: number, depth: num
       // double expires_at = 4
       case 33: {
         expiresAt = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // string claims = 5

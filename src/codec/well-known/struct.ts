@@ -172,7 +172,7 @@ function readValue(bytes: Uint8Array, from: number, to: number, depth: number): 
       // double number_value = 2
       case 17: {
         kind = { case: "numberValue", value: readDouble(bytes, at) };
-        at = cursor;
+        at += 8;
         break;
       }
       // string string_value = 3

@@ -69,7 +69,7 @@ function readDoubleValue(bytes: Uint8Array, from: number, to: number, depth: num
       // double value = 1
       case 9: {
         value$ = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       default:
@@ -120,7 +120,7 @@ function readFloatValue(bytes: Uint8Array, from: number, to: number, depth: numb
       // float value = 1
       case 13: {
         value$ = readFloat(bytes, at);
-        at = cursor;
+        at += 4;
         break;
       }
       default:

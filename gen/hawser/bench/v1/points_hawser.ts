@@ -110,13 +110,13 @@ function readPoint(bytes: Uint8Array, from: number, to: number, depth: number): 
       // double x = 1
       case 9: {
         x = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // double y = 2
       case 17: {
         y = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // uint32 count = 3

@@ -1297,25 +1297,25 @@ function readLoad(bytes: Uint8Array, from: number, to: number, depth: number): U
       // double busy = 1
       case 9: {
         message.busy = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // optional double one_minute = 2
       case 17: {
         message.oneMinute = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // optional double five_minutes = 3
       case 25: {
         message.fiveMinutes = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // optional double fifteen_minutes = 4
       case 33: {
         message.fifteenMinutes = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       default:
@@ -1634,7 +1634,7 @@ function readProcess(bytes: Uint8Array, from: number, to: number, depth: number)
       // double cpu = 3
       case 25: {
         cpu = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // uint64 resident = 4

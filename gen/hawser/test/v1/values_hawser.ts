@@ -127,7 +127,7 @@ function readFlatValues(bytes: Uint8Array, from: number, to: number, depth: numb
       // double number = 6
       case 49: {
         number = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // string other = 15
@@ -289,7 +289,7 @@ function readMoreValues(bytes: Uint8Array, from: number, to: number, depth: numb
       // double number = 6
       case 49: {
         number = readDouble(bytes, at);
-        at = cursor;
+        at += 8;
         break;
       }
       // repeated string list = 7
