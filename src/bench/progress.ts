@@ -11,35 +11,27 @@ export interface Step {
 }
 
 /**
- * Runs steps one after another and shows on stderr how far it is: on a terminal as a list that moves, elsewhere line by line.
+ * Runs steps one after another and shows on stderr how far it is: on a terminal in lines that change, elsewhere line by line.
  *
  * It draws only when there is news: a spinner that turns would take time from what is measured.
  *
  * @throws what a step throws.
  */
 export async function showProgress(steps: readonly Step[]): Promise<void> {
-  const toStderr = new ProcessOutput(process.stderr, process.stderr);
-  const tasks = steps.map(({ title, run }) => ({
-    title,
-    task: async (_: unknown, task: { title: string; output: string }) => {
-      const outcome = await run((text) => {
-        task.output = text;
-      });
-      task.title = `${title}: ${outcome}`;
-    },
-  }));
-  if (process.stderr.isTTY) {
-    await new Listr(tasks, {
-      concurrent: false,
-      renderer: "default",
-      rendererOptions: { lazy: true, logger: new ListrLogger({ useIcons: true, processOutput: toStderr }) },
-    }).run();
-  } else {
-    const logger = new ListrLogger({ useIcons: false, processOutput: toStderr });
-    await new Listr(tasks, {
-      concurrent: false,
-      renderer: SimpleRenderer,
-      rendererOptions: { logger },
-    }).run();
+  const processOutput = new ProcessOutput(process.stderr, process.stderr);
+  const logger = new ListrLogger({ useIcons: process.stderr.isTTY === true, processOutput });
+  for (const { title, run } of steps) {
+    const task = {
+      title,
+      task: async (_: unknown, task: { title: string; output: string }) => {
+        const outcome = await run((text) => {
+          task.output = text;
+        });
+        task.title = `${title}: ${outcome}`;
+      },
+    };
+    // A list of its own for each: a list that is longer than the terminal would hide what is under way.
+    if (process.stderr.isTTY) await new Listr([task], { rendererOptions: { lazy: true, logger } }).run();
+    else await new Listr([task], { renderer: SimpleRenderer, rendererOptions: { logger } }).run();
   }
 }

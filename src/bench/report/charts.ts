@@ -136,7 +136,7 @@ export function drawCurve(
     yAxis: {
       ...axis("log"),
       logBase: 2,
-      min: "dataMin",
+      min: halved,
       axisLabel: { ...text("--quiet"), formatter: short },
     },
     series: names.map((name) => ({
@@ -194,6 +194,9 @@ function spread(row: Row | undefined): string {
   const { contender, median, min, max, unit } = row;
   return `${contender}: <b>${formatNumber(median)}</b> ${unit} (${formatNumber(min)} … ${formatNumber(max)})`;
 }
+
+/** The power of two below all values, for an axis to begin with. */
+const halved = ({ min }: { readonly min: number }): number => 2 ** Math.floor(Math.log2(min));
 
 /** `450k`, for axes. */
 const short = (value: number): string =>
