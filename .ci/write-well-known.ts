@@ -36,7 +36,7 @@ const plugin = createEcmaScriptPlugin({
     for (const desc of schema.files) {
       const file = schema.generateFile(`${desc.name}_hawser.ts`);
       file.print(`// Written by \`npm run write:well-known\` from ${desc.proto.name}.`);
-      generateCodecs(file, desc, "../runtime.js", schema.files, "ts");
+      generateCodecs(file, desc, "../runtime.js", schema.files, "ts", false);
     }
   },
 });

@@ -1,6 +1,7 @@
 import {
   create,
   type DescMessage,
+  type DescService,
   fromBinary,
   type Message,
   type MessageInitShape,
@@ -52,6 +53,27 @@ const codecs = new WeakMap<DescMessage, MessageCodec>();
  */
 export function registerCodec(schema: DescMessage, codec: MessageCodec): void {
   if (protoInt64.supported && LITTLE_ENDIAN) codecs.set(schema, codec);
+}
+
+/**
+ * Makes a codec known, and gives back the message type. Generated code exports message types in this way, so that bundlers keep
+ * a codec exactly when the program uses its type.
+ */
+export function withCodec<Desc extends DescMessage>(schema: Desc, codec: MessageCodec): Desc {
+  registerCodec(schema, codec);
+  return schema;
+}
+
+/** What services name, so that no optimizer finds that nothing is done with it. */
+const named = new WeakMap<DescService, readonly DescMessage[]>();
+
+/**
+ * Gives back a service. Generated code exports services in this way, and names their message types with it, so that bundlers
+ * keep their codecs.
+ */
+export function withCodecs<Desc extends DescService>(service: Desc, messages: readonly DescMessage[]): Desc {
+  named.set(service, messages);
+  return service;
 }
 
 /** The codec of a message type; `undefined` when none has been registered. */

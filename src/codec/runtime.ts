@@ -1,7 +1,7 @@
 /** What the codecs call that `protoc-gen-hawser` generates. No other code should: it changes with the generator. */
 
 export type { Message, UnknownField } from "@bufbuild/protobuf";
-export { type MessageCodec, registerCodec } from "./codec.js";
+export { type MessageCodec, registerCodec, withCodec, withCodecs } from "./codec.js";
 export {
   absent,
   boolKey,

@@ -1,6 +1,6 @@
-import type { DescFile, DescMessage } from "@bufbuild/protobuf";
+import type { DescFile, DescMessage, DescService } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
-import type { GeneratedFile } from "@bufbuild/protoplugin";
+import type { GeneratedFile, Printable } from "@bufbuild/protoplugin";
 import { generateBound } from "./bound.js";
 import { type Code, createCode } from "./code.js";
 import { type Context, createContext } from "./context.js";
@@ -14,6 +14,7 @@ import { generateWrite } from "./write-message.js";
  * @param runtime Where they import what they call.
  * @param together The files that are generated in the same run.
  * @param target The language.
+ * @param exported Whether the file exports descriptors of messages and services that bring their codecs along.
  */
 export function generateCodecs(
   file: GeneratedFile,
@@ -21,11 +22,15 @@ export function generateCodecs(
   runtime: string,
   together: readonly DescFile[],
   target: "ts" | "js",
+  exported: boolean,
 ): void {
   const context = createContext(desc, file, runtime, together, target);
   const code = createCode();
   for (const type of nestedTypes(desc)) {
-    if (type.kind === "message") generateCodec(code, context, type, runtime);
+    if (type.kind === "message") generateCodec(code, context, type, runtime, exported);
+  }
+  for (const type of nestedTypes(desc)) {
+    if (exported && type.kind === "service") exportService(code, context, type);
   }
   for (const [constant, schema] of context.elsewhere) {
     code.line(
@@ -42,6 +47,45 @@ export function generateCodecs(
   code.print(file);
 }
 
+/** Tells bundlers that a call does nothing but give its result. */
+const PURE = "/*@__PURE__*/";
+
+/** Exports a descriptor of `protoc-gen-es` under its own name, so that whoever uses it has its codecs. */
+function exportDescriptor(
+  code: Code,
+  context: Context,
+  desc: DescMessage | DescService,
+  [helper, ...call]: [string, ...Printable[]],
+): void {
+  const plain = context.file.importSchema(desc);
+  const type = context.typed("typeof ", plain);
+  code.line(
+    `/** Describes the ${desc.toString()}, together with its codec${desc.kind === "service" ? "s" : ""}. */`,
+  );
+  code.line(
+    context.file.export("const", plain.name),
+    ...type,
+    ` = ${PURE} `,
+    context.runtime(helper),
+    ...call,
+    ";",
+  );
+  if (desc.kind === "service") code.line();
+}
+
+function exportService(code: Code, context: Context, service: DescService): void {
+  const messages = new Set(service.methods.flatMap(({ input, output }) => [input, output]));
+  const schemas = [...messages].map((message, i) => [i === 0 ? "" : ", ", context.schema(message)]);
+  exportDescriptor(code, context, service, [
+    "withCodecs",
+    "(",
+    context.file.importSchema(service),
+    ", [",
+    ...schemas,
+    "])",
+  ]);
+}
+
 /** Generates what the types of {@link generateCodecs} say, for a `.d.ts` file. */
 export function declareCodecs(file: GeneratedFile, desc: DescFile, runtime: string): void {
   for (const type of nestedTypes(desc)) {
@@ -55,7 +99,13 @@ export function declareCodecs(file: GeneratedFile, desc: DescFile, runtime: stri
 
 const describeCodec = (message: DescMessage): string => `/** Encodes and decodes ${message.typeName}. */`;
 
-function generateCodec(code: Code, context: Context, message: DescMessage, runtime: string): void {
+function generateCodec(
+  code: Code,
+  context: Context,
+  message: DescMessage,
+  runtime: string,
+  exported: boolean,
+): void {
   const { codec } = context.names(message);
   const schema = context.file.importSchema(message);
   if (inheritsDefaults(message)) {
@@ -78,7 +128,7 @@ function generateCodec(code: Code, context: Context, message: DescMessage, runti
   code.line(
     context.file.export("const", codec),
     ...context.typed(context.file.import("MessageCodec", runtime, true)),
-    " = ",
+    ` = ${PURE} `,
     context.runtime("messageCodec"),
     "({ bound: ",
     bound,
@@ -88,6 +138,7 @@ function generateCodec(code: Code, context: Context, message: DescMessage, runti
     read,
     " });",
   );
-  code.line(context.runtime("registerCodec"), "(", schema, ", ", codec, ");");
+  if (exported) exportDescriptor(code, context, message, ["withCodec", "(", schema, ", ", codec, ")"]);
+  else code.line(context.runtime("registerCodec"), "(", schema, ", ", codec, ");");
   code.line();
 }

@@ -16,6 +16,8 @@ export interface Context {
   /** A function of this very file. */
   own(name: string): Printable;
   names(message: DescMessage): MessageNames;
+  /** The descriptor of a message, together with its codec where it has one. */
+  schema(message: DescMessage): Printable;
   /** The functions of a message's codec, wherever it comes from. */
   codec(message: DescMessage): CodecCalls;
   /** The name of the variable that holds a field's value. */
@@ -82,6 +84,19 @@ export function createContext(
     unknownField: () => file.import("UnknownField", runtime, true),
     unchecked: (suffix = "") => typed(file.import("Unchecked", runtime, true), suffix),
     names: (message) => names(message.file).message(message),
+    schema(message) {
+      const plain = file.importSchema(message);
+      if (together.includes(message.file)) return file.import(plain.name, hawserPath(message.file));
+      if (!WELL_KNOWN.includes(message.file.name)) return plain;
+      return [
+        imported("withCodec"),
+        "(",
+        plain,
+        ", ",
+        imported(names(message.file).message(message).codec),
+        ")",
+      ];
+    },
     codec(message) {
       if (message.file === desc) {
         const { bound, write, read } = names(desc).message(message);

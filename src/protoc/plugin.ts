@@ -8,6 +8,7 @@ import {
   type Target,
 } from "@bufbuild/protoplugin";
 import { declareCodecs, generateCodecs } from "./codecs.js";
+import { hawserPath } from "./context.js";
 import { generateServices } from "./services.js";
 
 /** Where generated codecs import what they call. */
@@ -58,10 +59,16 @@ function generate(schema: Schema<Options>, target: Target): void {
     const file = schema.generateFile(`${desc.name}_hawser${SUFFIX[target]}`);
     file.preamble(desc);
     reexport(file, desc, schema);
-    generateServices(file, desc, target);
-    if (!schema.options.codecs) continue;
+    const { codecs } = schema.options;
+    // Descriptors come from files of ours where those have codecs to bring along.
+    const ours = codecs && target !== "dts" ? schema.files : [];
+    generateServices(file, desc, target, (type, typeOnly) => {
+      const plain = file.importSchema(type, typeOnly);
+      return ours.includes(type.file) ? file.import(plain.name, hawserPath(type.file), typeOnly) : plain;
+    });
+    if (!codecs) continue;
     if (target === "dts") declareCodecs(file, desc, RUNTIME);
-    else generateCodecs(file, desc, RUNTIME, schema.files, target);
+    else generateCodecs(file, desc, RUNTIME, schema.files, target, true);
   }
 }
 

@@ -8,27 +8,40 @@ import { namesIn, type ServiceNames } from "./names.js";
 /** Number of `(hawser.v1.once)` among the options of a method; see `proto/hawser/v1/options.proto`. */
 const ONCE_FIELD = 72_917;
 
+/** The descriptor of a message or a service, from where it is best imported. */
+export type SchemaOf = (type: DescMessage | DescService, typeOnly?: boolean) => Printable;
+
 /** Generates for each service of a file: an interface for clients, one for handlers, and a factory for each. */
-export function generateServices(file: GeneratedFile, desc: DescFile, target: Target): void {
+export function generateServices(
+  file: GeneratedFile,
+  desc: DescFile,
+  target: Target,
+  schemaOf: SchemaOf,
+): void {
   for (const type of nestedTypes(desc)) {
     if (type.kind !== "service") continue;
     const names = namesIn(desc, file).service(type);
-    if (target !== "js") generateClient(file, type, names);
-    generateCreateClient(file, type, names, target);
-    if (target !== "js") generateHandlers(file, type, names);
-    generateRoutes(file, type, names, target);
+    if (target !== "js") generateClient(file, type, names, schemaOf);
+    generateCreateClient(file, type, names, target, schemaOf);
+    if (target !== "js") generateHandlers(file, type, names, schemaOf);
+    generateRoutes(file, type, names, target, schemaOf);
   }
 }
 
-function generateClient(file: GeneratedFile, service: DescService, names: ServiceNames): void {
+function generateClient(
+  file: GeneratedFile,
+  service: DescService,
+  names: ServiceNames,
+  schemaOf: SchemaOf,
+): void {
   print(file, "", `A client of ${service.typeName}.`, service);
   file.print(file.export("interface", names.client), " {");
   for (const method of service.methods) {
     print(file, "  ", traits(method), method);
     const options = [", options?: ", file.import("CallOptions", "hawser", true)];
     const request = streamsIn(method)
-      ? ["(requests: AsyncIterable<", init(file, method.input), ">", ...options, ")"]
-      : ["(request: ", init(file, method.input), ...options, ")"];
+      ? ["(requests: AsyncIterable<", init(file, schemaOf, method.input), ">", ...options, ")"]
+      : ["(request: ", init(file, schemaOf, method.input), ...options, ")"];
     const response = [streamsOut(method) ? "AsyncIterable<" : "Promise<", shape(file, method.output), ">"];
     file.print("  ", keyOf(method.localName), ...request, ": ", ...response, ";");
   }
@@ -41,22 +54,22 @@ function generateCreateClient(
   service: DescService,
   names: ServiceNames,
   target: Target,
+  schemaOf: SchemaOf,
 ): void {
   const about = `Makes a client of ${service.typeName}, over a connection or, on a server, a session.`;
   print(file, "", about, service, false);
   const type = ["(transport: ", file.import("Transport", "hawser", true), "): ", names.client];
   factory(file, names.createClient, "transport", type, target, () => {
-    file.print(
-      "  return ",
-      file.import("createClient", "hawser"),
-      "(",
-      file.importSchema(service),
-      ", transport);",
-    );
+    file.print("  return ", file.import("createClient", "hawser"), "(", schemaOf(service), ", transport);");
   });
 }
 
-function generateHandlers(file: GeneratedFile, service: DescService, names: ServiceNames): void {
+function generateHandlers(
+  file: GeneratedFile,
+  service: DescService,
+  names: ServiceNames,
+  schemaOf: SchemaOf,
+): void {
   print(
     file,
     "",
@@ -70,7 +83,7 @@ function generateHandlers(file: GeneratedFile, service: DescService, names: Serv
     const request = streamsIn(method)
       ? ["(requests: AsyncIterable<", shape(file, method.input), ">", ...context]
       : ["(request: ", shape(file, method.input), ...context];
-    file.print("  ", keyOf(method.localName), ...request, ": ", ...handled(file, method), ";");
+    file.print("  ", keyOf(method.localName), ...request, ": ", ...handled(file, method, schemaOf), ";");
   }
   file.print("}");
   file.print();
@@ -81,13 +94,14 @@ function generateRoutes(
   service: DescService,
   names: ServiceNames,
   target: Target,
+  schemaOf: SchemaOf,
 ): void {
   const about = `Routes of ${service.typeName}, for \`createServer({ routes })\`, or within other routes: \`${names.routes}(handlers)(router)\`.`;
   print(file, "", `${about} Methods without a handler answer UNIMPLEMENTED.`, service, false);
   const type = ["(handlers: Partial<", names.handlers, ">): ", file.import("Routes", "hawser", true)];
   factory(file, names.routes, "handlers", type, target, () => {
     file.print("  return (router) => {");
-    file.print("    router.service(", file.importSchema(service), ", handlers);");
+    file.print("    router.service(", schemaOf(service), ", handlers);");
     file.print("  };");
   });
 }
@@ -113,8 +127,8 @@ function factory(
 }
 
 /** What a handler may return. */
-function handled(file: GeneratedFile, method: DescMethod): Printable[] {
-  const response = init(file, method.output);
+function handled(file: GeneratedFile, method: DescMethod, schemaOf: SchemaOf): Printable[] {
+  const response = init(file, schemaOf, method.output);
   switch (method.methodKind) {
     case "unary":
       return ["Promise<", response, "> | ", response];
@@ -123,12 +137,7 @@ function handled(file: GeneratedFile, method: DescMethod): Printable[] {
     case "bidi_streaming":
       return ["AsyncIterable<", response, ">"];
     case "server_streaming": {
-      const topic = [
-        file.import("Topic", "hawser", true),
-        "<typeof ",
-        file.importSchema(method.output, true),
-        ">",
-      ];
+      const topic = [file.import("Topic", "hawser", true), "<typeof ", schemaOf(method.output, true), ">"];
       return ["AsyncIterable<", response, "> | ", ...topic, " | Promise<", ...topic, ">"];
     }
   }
@@ -146,9 +155,9 @@ function shape(file: GeneratedFile, message: DescMessage): Printable {
 }
 
 /** The type of what a message is made of. */
-function init(file: GeneratedFile, message: DescMessage): Printable {
+function init(file: GeneratedFile, schemaOf: SchemaOf, message: DescMessage): Printable {
   const type = file.import("MessageInitShape", "@bufbuild/protobuf", true);
-  return [type, "<typeof ", file.importSchema(message, true), ">"];
+  return [type, "<typeof ", schemaOf(message, true), ">"];
 }
 
 /** What the schema says about calling a method. */

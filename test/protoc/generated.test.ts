@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { create, type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import type { Plugin } from "@bufbuild/protoplugin";
+import { build } from "esbuild";
 import { codecOf, decode, encode, type MessageCodec, registerCodec } from "hawser/codec";
 import { describe, expect, it } from "vitest";
 import {
@@ -142,6 +143,35 @@ describe("encode and decode", () => {
       },
     };
     expect(decode(EchoRequestSchema, encode(EchoRequestSchema, growing)).name).toBe("x".repeat(5_000));
+  });
+});
+
+describe("a bundle of a package without side effects", () => {
+  async function bundle(contents: string): Promise<string> {
+    const { outputFiles } = await build({
+      stdin: { contents, resolveDir: ".", loader: "ts" },
+      bundle: true,
+      write: false,
+      format: "esm",
+      minifySyntax: true,
+      packages: "external",
+      logLevel: "error",
+    });
+    return outputFiles[0]!.text;
+  }
+
+  it("has the codecs of the services that it uses", async () => {
+    const text = await bundle('export { EchoService } from "./gen/hawser/test/v1/echo_hawser.ts";');
+    for (const name of ["EchoRequest", "EchoResponse", "ConverseResponse"]) {
+      expect(text).toContain(`"hawser.test.v1.${name}"`);
+    }
+  });
+
+  it("has the codecs of the messages that it uses, and no others", async () => {
+    const text = await bundle('export { PointsSchema } from "./gen/hawser/bench/v1/points_hawser.ts";');
+    expect(text).toContain('"hawser.bench.v1.Points"');
+    expect(text).toContain('"hawser.bench.v1.Point"');
+    expect(text).not.toContain('"hawser.bench.v1.Profile"');
   });
 });
 

@@ -6,12 +6,12 @@
 /* eslint-disable */
 
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { checkDepth, closeSpan, cursor, elements, isCreated, isSet, messageCodec, oneof, prototypeOf, readBool, readLooseText, readSpan, readTag, readUint32, readUint64, readUnknown, registerCodec, textBound, unusual, writeBool, writeText, writeUint32, writeUint64 } from "hawser/codec";
-import { FieldRulesSchema, MessageRulesSchema, OneofRulesSchema, RepeatedRulesSchema, RuleSchema, StringRulesSchema, UInt32RulesSchema } from "./validate_pb.js";
+import { checkDepth, closeSpan, cursor, elements, isCreated, isSet, messageCodec, oneof, prototypeOf, readBool, readLooseText, readSpan, readTag, readUint32, readUint64, readUnknown, textBound, unusual, withCodec, writeBool, writeText, writeUint32, writeUint64 } from "hawser/codec";
+import { FieldRulesSchema as FieldRulesSchema$1, MessageRulesSchema as MessageRulesSchema$1, OneofRulesSchema as OneofRulesSchema$1, RepeatedRulesSchema as RepeatedRulesSchema$1, RuleSchema as RuleSchema$1, StringRulesSchema as StringRulesSchema$1, UInt32RulesSchema as UInt32RulesSchema$1 } from "./validate_pb.js";
 
 export * from "./validate_pb.js";
 
-const RuleCodecDefaults: object | null = prototypeOf(RuleSchema);
+const RuleCodecDefaults: object | null = prototypeOf(RuleSchema$1);
 
 function boundRule(message: Unchecked): number {
   let bound = 0;
@@ -82,10 +82,11 @@ function readRule(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes buf.validate.Rule. */
-export const RuleCodec: MessageCodec = messageCodec({ bound: boundRule, write: writeRule, read: readRule });
-registerCodec(RuleSchema, RuleCodec);
+export const RuleCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundRule, write: writeRule, read: readRule });
+/** Describes the message buf.validate.Rule, together with its codec. */
+export const RuleSchema: typeof RuleSchema$1 = /*@__PURE__*/ withCodec(RuleSchema$1, RuleCodec);
 
-const MessageRulesCodecDefaults: object | null = prototypeOf(MessageRulesSchema);
+const MessageRulesCodecDefaults: object | null = prototypeOf(MessageRulesSchema$1);
 
 function boundMessageRules(message: Unchecked): number {
   let bound = 0;
@@ -136,10 +137,11 @@ function readMessageRules(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes buf.validate.MessageRules. */
-export const MessageRulesCodec: MessageCodec = messageCodec({ bound: boundMessageRules, write: writeMessageRules, read: readMessageRules });
-registerCodec(MessageRulesSchema, MessageRulesCodec);
+export const MessageRulesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundMessageRules, write: writeMessageRules, read: readMessageRules });
+/** Describes the message buf.validate.MessageRules, together with its codec. */
+export const MessageRulesSchema: typeof MessageRulesSchema$1 = /*@__PURE__*/ withCodec(MessageRulesSchema$1, MessageRulesCodec);
 
-const OneofRulesCodecDefaults: object | null = prototypeOf(OneofRulesSchema);
+const OneofRulesCodecDefaults: object | null = prototypeOf(OneofRulesSchema$1);
 
 function writeOneofRules(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "buf.validate.OneofRules", strict);
@@ -178,10 +180,11 @@ function readOneofRules(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes buf.validate.OneofRules. */
-export const OneofRulesCodec: MessageCodec = messageCodec({ bound: () => 2, write: writeOneofRules, read: readOneofRules });
-registerCodec(OneofRulesSchema, OneofRulesCodec);
+export const OneofRulesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 2, write: writeOneofRules, read: readOneofRules });
+/** Describes the message buf.validate.OneofRules, together with its codec. */
+export const OneofRulesSchema: typeof OneofRulesSchema$1 = /*@__PURE__*/ withCodec(OneofRulesSchema$1, OneofRulesCodec);
 
-const FieldRulesCodecDefaults: object | null = prototypeOf(FieldRulesSchema);
+const FieldRulesCodecDefaults: object | null = prototypeOf(FieldRulesSchema$1);
 
 function boundFieldRules(message: Unchecked): number {
   let bound = 33;
@@ -297,10 +300,11 @@ function readFieldRules(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes buf.validate.FieldRules. */
-export const FieldRulesCodec: MessageCodec = messageCodec({ bound: boundFieldRules, write: writeFieldRules, read: readFieldRules });
-registerCodec(FieldRulesSchema, FieldRulesCodec);
+export const FieldRulesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundFieldRules, write: writeFieldRules, read: readFieldRules });
+/** Describes the message buf.validate.FieldRules, together with its codec. */
+export const FieldRulesSchema: typeof FieldRulesSchema$1 = /*@__PURE__*/ withCodec(FieldRulesSchema$1, FieldRulesCodec);
 
-const UInt32RulesCodecDefaults: object | null = prototypeOf(UInt32RulesSchema);
+const UInt32RulesCodecDefaults: object | null = prototypeOf(UInt32RulesSchema$1);
 
 function writeUInt32Rules(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "buf.validate.UInt32Rules", strict);
@@ -375,10 +379,11 @@ function readUInt32Rules(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes buf.validate.UInt32Rules. */
-export const UInt32RulesCodec: MessageCodec = messageCodec({ bound: () => 12, write: writeUInt32Rules, read: readUInt32Rules });
-registerCodec(UInt32RulesSchema, UInt32RulesCodec);
+export const UInt32RulesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 12, write: writeUInt32Rules, read: readUInt32Rules });
+/** Describes the message buf.validate.UInt32Rules, together with its codec. */
+export const UInt32RulesSchema: typeof UInt32RulesSchema$1 = /*@__PURE__*/ withCodec(UInt32RulesSchema$1, UInt32RulesCodec);
 
-const StringRulesCodecDefaults: object | null = prototypeOf(StringRulesSchema);
+const StringRulesCodecDefaults: object | null = prototypeOf(StringRulesSchema$1);
 
 function writeStringRules(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "buf.validate.StringRules", strict);
@@ -442,10 +447,11 @@ function readStringRules(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes buf.validate.StringRules. */
-export const StringRulesCodec: MessageCodec = messageCodec({ bound: () => 24, write: writeStringRules, read: readStringRules });
-registerCodec(StringRulesSchema, StringRulesCodec);
+export const StringRulesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 24, write: writeStringRules, read: readStringRules });
+/** Describes the message buf.validate.StringRules, together with its codec. */
+export const StringRulesSchema: typeof StringRulesSchema$1 = /*@__PURE__*/ withCodec(StringRulesSchema$1, StringRulesCodec);
 
-const RepeatedRulesCodecDefaults: object | null = prototypeOf(RepeatedRulesSchema);
+const RepeatedRulesCodecDefaults: object | null = prototypeOf(RepeatedRulesSchema$1);
 
 function writeRepeatedRules(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "buf.validate.RepeatedRules", strict);
@@ -496,6 +502,7 @@ function readRepeatedRules(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes buf.validate.RepeatedRules. */
-export const RepeatedRulesCodec: MessageCodec = messageCodec({ bound: () => 22, write: writeRepeatedRules, read: readRepeatedRules });
-registerCodec(RepeatedRulesSchema, RepeatedRulesCodec);
+export const RepeatedRulesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 22, write: writeRepeatedRules, read: readRepeatedRules });
+/** Describes the message buf.validate.RepeatedRules, together with its codec. */
+export const RepeatedRulesSchema: typeof RepeatedRulesSchema$1 = /*@__PURE__*/ withCodec(RepeatedRulesSchema$1, RepeatedRulesCodec);
 

@@ -5,9 +5,9 @@
 /* eslint-disable */
 
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, bounded, bytesBound, checkDepth, closeSpan, cursor, elements, found, isCreated, isSet, messageCodec, NO_BYTES, oneof, readBool, readBytes, readDouble, readSpan, readText, readUint32, readUint64, readUnknown, registerCodec, textBound, unusual, writeBool, writeBytes, writeDouble, writeText, writeUint32, writeUint64, written, ZERO } from "hawser/codec";
+import { absent, bounded, bytesBound, checkDepth, closeSpan, cursor, elements, found, isCreated, isSet, messageCodec, NO_BYTES, oneof, readBool, readBytes, readDouble, readSpan, readText, readUint32, readUint64, readUnknown, textBound, unusual, withCodec, writeBool, writeBytes, writeDouble, writeText, writeUint32, writeUint64, written, ZERO } from "hawser/codec";
 import { PresenceMemberCodec } from "./presence_hawser.js";
-import { AddressedResultSchema, AddressedSchema, NodePresenceSchema, PipeCloseSchema, PipeOpenedSchema, PipeOpenSchema, PipePacketSchema, PipeSchema, RelayedLinkSchema } from "./cluster_pb.js";
+import { AddressedResultSchema as AddressedResultSchema$1, AddressedSchema as AddressedSchema$1, NodePresenceSchema as NodePresenceSchema$1, PipeCloseSchema as PipeCloseSchema$1, PipeOpenedSchema as PipeOpenedSchema$1, PipeOpenSchema as PipeOpenSchema$1, PipePacketSchema as PipePacketSchema$1, PipeSchema as PipeSchema$1, RelayedLinkSchema as RelayedLinkSchema$1 } from "./cluster_pb.js";
 
 export * from "./cluster_pb.js";
 
@@ -164,8 +164,9 @@ function readNodePresence(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.v1.NodePresence. */
-export const NodePresenceCodec: MessageCodec = messageCodec({ bound: boundNodePresence, write: writeNodePresence, read: readNodePresence });
-registerCodec(NodePresenceSchema, NodePresenceCodec);
+export const NodePresenceCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundNodePresence, write: writeNodePresence, read: readNodePresence });
+/** Describes the message hawser.v1.NodePresence, together with its codec. */
+export const NodePresenceSchema: typeof NodePresenceSchema$1 = /*@__PURE__*/ withCodec(NodePresenceSchema$1, NodePresenceCodec);
 
 function boundAddressed(message: Unchecked): number {
   let bound = 0;
@@ -260,8 +261,9 @@ function readAddressed(bytes: Uint8Array, from: number, to: number, depth: numbe
 }
 
 /** Encodes and decodes hawser.v1.Addressed. */
-export const AddressedCodec: MessageCodec = messageCodec({ bound: boundAddressed, write: writeAddressed, read: readAddressed });
-registerCodec(AddressedSchema, AddressedCodec);
+export const AddressedCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundAddressed, write: writeAddressed, read: readAddressed });
+/** Describes the message hawser.v1.Addressed, together with its codec. */
+export const AddressedSchema: typeof AddressedSchema$1 = /*@__PURE__*/ withCodec(AddressedSchema$1, AddressedCodec);
 
 function writeAddressedResult(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.v1.AddressedResult", strict);
@@ -305,8 +307,9 @@ function readAddressedResult(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.v1.AddressedResult. */
-export const AddressedResultCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeAddressedResult, read: readAddressedResult });
-registerCodec(AddressedResultSchema, AddressedResultCodec);
+export const AddressedResultCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeAddressedResult, read: readAddressedResult });
+/** Describes the message hawser.v1.AddressedResult, together with its codec. */
+export const AddressedResultSchema: typeof AddressedResultSchema$1 = /*@__PURE__*/ withCodec(AddressedResultSchema$1, AddressedResultCodec);
 
 function boundPipe(message: Unchecked): number {
   let bound = 33;
@@ -452,8 +455,9 @@ function readPipe(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.v1.Pipe. */
-export const PipeCodec: MessageCodec = messageCodec({ bound: boundPipe, write: writePipe, read: readPipe });
-registerCodec(PipeSchema, PipeCodec);
+export const PipeCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPipe, write: writePipe, read: readPipe });
+/** Describes the message hawser.v1.Pipe, together with its codec. */
+export const PipeSchema: typeof PipeSchema$1 = /*@__PURE__*/ withCodec(PipeSchema$1, PipeCodec);
 
 function boundPipePacket(message: Unchecked): number {
   let bound = 2;
@@ -519,8 +523,9 @@ function readPipePacket(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes hawser.v1.PipePacket. */
-export const PipePacketCodec: MessageCodec = messageCodec({ bound: boundPipePacket, write: writePipePacket, read: readPipePacket });
-registerCodec(PipePacketSchema, PipePacketCodec);
+export const PipePacketCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPipePacket, write: writePipePacket, read: readPipePacket });
+/** Describes the message hawser.v1.PipePacket, together with its codec. */
+export const PipePacketSchema: typeof PipePacketSchema$1 = /*@__PURE__*/ withCodec(PipePacketSchema$1, PipePacketCodec);
 
 function boundPipeClose(message: Unchecked): number {
   let bound = 6;
@@ -586,8 +591,9 @@ function readPipeClose(bytes: Uint8Array, from: number, to: number, depth: numbe
 }
 
 /** Encodes and decodes hawser.v1.PipeClose. */
-export const PipeCloseCodec: MessageCodec = messageCodec({ bound: boundPipeClose, write: writePipeClose, read: readPipeClose });
-registerCodec(PipeCloseSchema, PipeCloseCodec);
+export const PipeCloseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPipeClose, write: writePipeClose, read: readPipeClose });
+/** Describes the message hawser.v1.PipeClose, together with its codec. */
+export const PipeCloseSchema: typeof PipeCloseSchema$1 = /*@__PURE__*/ withCodec(PipeCloseSchema$1, PipeCloseCodec);
 
 function boundPipeOpen(message: Unchecked): number {
   let bound = 0;
@@ -685,8 +691,9 @@ function readPipeOpen(bytes: Uint8Array, from: number, to: number, depth: number
 }
 
 /** Encodes and decodes hawser.v1.PipeOpen. */
-export const PipeOpenCodec: MessageCodec = messageCodec({ bound: boundPipeOpen, write: writePipeOpen, read: readPipeOpen });
-registerCodec(PipeOpenSchema, PipeOpenCodec);
+export const PipeOpenCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPipeOpen, write: writePipeOpen, read: readPipeOpen });
+/** Describes the message hawser.v1.PipeOpen, together with its codec. */
+export const PipeOpenSchema: typeof PipeOpenSchema$1 = /*@__PURE__*/ withCodec(PipeOpenSchema$1, PipeOpenCodec);
 
 function boundRelayedLink(message: Unchecked): number {
   let bound = 11;
@@ -821,8 +828,9 @@ function readRelayedLink(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.v1.RelayedLink. */
-export const RelayedLinkCodec: MessageCodec = messageCodec({ bound: boundRelayedLink, write: writeRelayedLink, read: readRelayedLink });
-registerCodec(RelayedLinkSchema, RelayedLinkCodec);
+export const RelayedLinkCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundRelayedLink, write: writeRelayedLink, read: readRelayedLink });
+/** Describes the message hawser.v1.RelayedLink, together with its codec. */
+export const RelayedLinkSchema: typeof RelayedLinkSchema$1 = /*@__PURE__*/ withCodec(RelayedLinkSchema$1, RelayedLinkCodec);
 
 function boundPipeOpened(message: Unchecked): number {
   let bound = 6;
@@ -888,6 +896,7 @@ function readPipeOpened(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes hawser.v1.PipeOpened. */
-export const PipeOpenedCodec: MessageCodec = messageCodec({ bound: boundPipeOpened, write: writePipeOpened, read: readPipeOpened });
-registerCodec(PipeOpenedSchema, PipeOpenedCodec);
+export const PipeOpenedCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPipeOpened, write: writePipeOpened, read: readPipeOpened });
+/** Describes the message hawser.v1.PipeOpened, together with its codec. */
+export const PipeOpenedSchema: typeof PipeOpenedSchema$1 = /*@__PURE__*/ withCodec(PipeOpenedSchema$1, PipeOpenedCodec);
 

@@ -5,8 +5,8 @@
 /* eslint-disable */
 
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, closeSpan, cursor, elements, isCreated, mapKeys, messageCodec, readBool, readInt64, readSpan, readText, readUnknown, registerCodec, setEntry, textBound, unusual, writeBool, writeInt64, writeText, ZERO } from "hawser/codec";
-import { PresenceEventSchema, PresenceMemberSchema } from "./presence_pb.js";
+import { absent, checkDepth, closeSpan, cursor, elements, isCreated, mapKeys, messageCodec, readBool, readInt64, readSpan, readText, readUnknown, setEntry, textBound, unusual, withCodec, writeBool, writeInt64, writeText, ZERO } from "hawser/codec";
+import { PresenceEventSchema as PresenceEventSchema$1, PresenceMemberSchema as PresenceMemberSchema$1 } from "./presence_pb.js";
 
 export * from "./presence_pb.js";
 
@@ -132,8 +132,9 @@ function readPresenceMember(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.v1.PresenceMember. */
-export const PresenceMemberCodec: MessageCodec = messageCodec({ bound: boundPresenceMember, write: writePresenceMember, read: readPresenceMember });
-registerCodec(PresenceMemberSchema, PresenceMemberCodec);
+export const PresenceMemberCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPresenceMember, write: writePresenceMember, read: readPresenceMember });
+/** Describes the message hawser.v1.PresenceMember, together with its codec. */
+export const PresenceMemberSchema: typeof PresenceMemberSchema$1 = /*@__PURE__*/ withCodec(PresenceMemberSchema$1, PresenceMemberCodec);
 
 function boundPresenceEvent(message: Unchecked): number {
   let bound = 2;
@@ -222,6 +223,7 @@ function readPresenceEvent(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.v1.PresenceEvent. */
-export const PresenceEventCodec: MessageCodec = messageCodec({ bound: boundPresenceEvent, write: writePresenceEvent, read: readPresenceEvent });
-registerCodec(PresenceEventSchema, PresenceEventCodec);
+export const PresenceEventCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPresenceEvent, write: writePresenceEvent, read: readPresenceEvent });
+/** Describes the message hawser.v1.PresenceEvent, together with its codec. */
+export const PresenceEventSchema: typeof PresenceEventSchema$1 = /*@__PURE__*/ withCodec(PresenceEventSchema$1, PresenceEventCodec);
 

@@ -6,8 +6,8 @@
 /* eslint-disable */
 
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, bytesBound, checkDepth, closeSpan, cursor, elements, isCreated, isSet, messageCodec, NO_BYTES, oneof, readBool, readBytes, readInt32, readSpan, readText, readUint32, readUint64, readUnknown, registerCodec, textBound, unusual, writeBool, writeBytes, writeInt32, writeText, writeUint32, writeUint64, ZERO } from "hawser/codec";
-import { AttachedSchema, CancelSchema, CreditSchema, DataSchema, DetailSchema, EndSchema, FrameSchema, GoAwaySchema, HeaderSchema, HelloSchema, LimitsSchema, OpenSchema, PacketSchema, PingSchema, PongSchema, PositionSchema, PublicationSchema, RefreshSchema, WelcomeSchema } from "./wire_pb.js";
+import { absent, bytesBound, checkDepth, closeSpan, cursor, elements, isCreated, isSet, messageCodec, NO_BYTES, oneof, readBool, readBytes, readInt32, readSpan, readText, readUint32, readUint64, readUnknown, textBound, unusual, withCodec, writeBool, writeBytes, writeInt32, writeText, writeUint32, writeUint64, ZERO } from "hawser/codec";
+import { AttachedSchema as AttachedSchema$1, CancelSchema as CancelSchema$1, CreditSchema as CreditSchema$1, DataSchema as DataSchema$1, DetailSchema as DetailSchema$1, EndSchema as EndSchema$1, FrameSchema as FrameSchema$1, GoAwaySchema as GoAwaySchema$1, HeaderSchema as HeaderSchema$1, HelloSchema as HelloSchema$1, LimitsSchema as LimitsSchema$1, OpenSchema as OpenSchema$1, PacketSchema as PacketSchema$1, PingSchema as PingSchema$1, PongSchema as PongSchema$1, PositionSchema as PositionSchema$1, PublicationSchema as PublicationSchema$1, RefreshSchema as RefreshSchema$1, WelcomeSchema as WelcomeSchema$1 } from "./wire_pb.js";
 
 export * from "./wire_pb.js";
 
@@ -94,8 +94,9 @@ function readPacket(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.v1.Packet. */
-export const PacketCodec: MessageCodec = messageCodec({ bound: boundPacket, write: writePacket, read: readPacket });
-registerCodec(PacketSchema, PacketCodec);
+export const PacketCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPacket, write: writePacket, read: readPacket });
+/** Describes the message hawser.v1.Packet, together with its codec. */
+export const PacketSchema: typeof PacketSchema$1 = /*@__PURE__*/ withCodec(PacketSchema$1, PacketCodec);
 
 function boundFrame(message: Unchecked): number {
   let bound = 28;
@@ -342,8 +343,9 @@ function readFrame(bytes: Uint8Array, from: number, to: number, depth: number): 
 }
 
 /** Encodes and decodes hawser.v1.Frame. */
-export const FrameCodec: MessageCodec = messageCodec({ bound: boundFrame, write: writeFrame, read: readFrame });
-registerCodec(FrameSchema, FrameCodec);
+export const FrameCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundFrame, write: writeFrame, read: readFrame });
+/** Describes the message hawser.v1.Frame, together with its codec. */
+export const FrameSchema: typeof FrameSchema$1 = /*@__PURE__*/ withCodec(FrameSchema$1, FrameCodec);
 
 function boundHeader(message: Unchecked): number {
   let bound = 0;
@@ -410,8 +412,9 @@ function readHeader(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.v1.Header. */
-export const HeaderCodec: MessageCodec = messageCodec({ bound: boundHeader, write: writeHeader, read: readHeader });
-registerCodec(HeaderSchema, HeaderCodec);
+export const HeaderCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundHeader, write: writeHeader, read: readHeader });
+/** Describes the message hawser.v1.Header, together with its codec. */
+export const HeaderSchema: typeof HeaderSchema$1 = /*@__PURE__*/ withCodec(HeaderSchema$1, HeaderCodec);
 
 function boundDetail(message: Unchecked): number {
   let bound = 0;
@@ -478,8 +481,9 @@ function readDetail(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.v1.Detail. */
-export const DetailCodec: MessageCodec = messageCodec({ bound: boundDetail, write: writeDetail, read: readDetail });
-registerCodec(DetailSchema, DetailCodec);
+export const DetailCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundDetail, write: writeDetail, read: readDetail });
+/** Describes the message hawser.v1.Detail, together with its codec. */
+export const DetailSchema: typeof DetailSchema$1 = /*@__PURE__*/ withCodec(DetailSchema$1, DetailCodec);
 
 function boundOpen(message: Unchecked): number {
   let bound = 41;
@@ -667,8 +671,9 @@ function readOpen(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.v1.Open. */
-export const OpenCodec: MessageCodec = messageCodec({ bound: boundOpen, write: writeOpen, read: readOpen });
-registerCodec(OpenSchema, OpenCodec);
+export const OpenCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundOpen, write: writeOpen, read: readOpen });
+/** Describes the message hawser.v1.Open, together with its codec. */
+export const OpenSchema: typeof OpenSchema$1 = /*@__PURE__*/ withCodec(OpenSchema$1, OpenCodec);
 
 function boundData(message: Unchecked): number {
   let bound = 24;
@@ -794,8 +799,9 @@ function readData(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.v1.Data. */
-export const DataCodec: MessageCodec = messageCodec({ bound: boundData, write: writeData, read: readData });
-registerCodec(DataSchema, DataCodec);
+export const DataCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundData, write: writeData, read: readData });
+/** Describes the message hawser.v1.Data, together with its codec. */
+export const DataSchema: typeof DataSchema$1 = /*@__PURE__*/ withCodec(DataSchema$1, DataCodec);
 
 function boundEnd(message: Unchecked): number {
   let bound = 21;
@@ -974,8 +980,9 @@ function readEnd(bytes: Uint8Array, from: number, to: number, depth: number): Un
 }
 
 /** Encodes and decodes hawser.v1.End. */
-export const EndCodec: MessageCodec = messageCodec({ bound: boundEnd, write: writeEnd, read: readEnd });
-registerCodec(EndSchema, EndCodec);
+export const EndCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundEnd, write: writeEnd, read: readEnd });
+/** Describes the message hawser.v1.End, together with its codec. */
+export const EndSchema: typeof EndSchema$1 = /*@__PURE__*/ withCodec(EndSchema$1, EndCodec);
 
 function boundCancel(message: Unchecked): number {
   let bound = 17;
@@ -1057,8 +1064,9 @@ function readCancel(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.v1.Cancel. */
-export const CancelCodec: MessageCodec = messageCodec({ bound: boundCancel, write: writeCancel, read: readCancel });
-registerCodec(CancelSchema, CancelCodec);
+export const CancelCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundCancel, write: writeCancel, read: readCancel });
+/** Describes the message hawser.v1.Cancel, together with its codec. */
+export const CancelSchema: typeof CancelSchema$1 = /*@__PURE__*/ withCodec(CancelSchema$1, CancelCodec);
 
 function writeCredit(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.v1.Credit", strict);
@@ -1118,8 +1126,9 @@ function readCredit(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.v1.Credit. */
-export const CreditCodec: MessageCodec = messageCodec({ bound: () => 22, write: writeCredit, read: readCredit });
-registerCodec(CreditSchema, CreditCodec);
+export const CreditCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 22, write: writeCredit, read: readCredit });
+/** Describes the message hawser.v1.Credit, together with its codec. */
+export const CreditSchema: typeof CreditSchema$1 = /*@__PURE__*/ withCodec(CreditSchema$1, CreditCodec);
 
 function writePing(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.v1.Ping", strict);
@@ -1163,8 +1172,9 @@ function readPing(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.v1.Ping. */
-export const PingCodec: MessageCodec = messageCodec({ bound: () => 11, write: writePing, read: readPing });
-registerCodec(PingSchema, PingCodec);
+export const PingCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writePing, read: readPing });
+/** Describes the message hawser.v1.Ping, together with its codec. */
+export const PingSchema: typeof PingSchema$1 = /*@__PURE__*/ withCodec(PingSchema$1, PingCodec);
 
 function writePong(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.v1.Pong", strict);
@@ -1208,8 +1218,9 @@ function readPong(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.v1.Pong. */
-export const PongCodec: MessageCodec = messageCodec({ bound: () => 11, write: writePong, read: readPong });
-registerCodec(PongSchema, PongCodec);
+export const PongCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writePong, read: readPong });
+/** Describes the message hawser.v1.Pong, together with its codec. */
+export const PongSchema: typeof PongSchema$1 = /*@__PURE__*/ withCodec(PongSchema$1, PongCodec);
 
 function writeLimits(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.v1.Limits", strict);
@@ -1317,8 +1328,9 @@ function readLimits(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.v1.Limits. */
-export const LimitsCodec: MessageCodec = messageCodec({ bound: () => 30, write: writeLimits, read: readLimits });
-registerCodec(LimitsSchema, LimitsCodec);
+export const LimitsCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 30, write: writeLimits, read: readLimits });
+/** Describes the message hawser.v1.Limits, together with its codec. */
+export const LimitsSchema: typeof LimitsSchema$1 = /*@__PURE__*/ withCodec(LimitsSchema$1, LimitsCodec);
 
 function boundHello(message: Unchecked): number {
   let bound = 70;
@@ -1491,8 +1503,9 @@ function readHello(bytes: Uint8Array, from: number, to: number, depth: number): 
 }
 
 /** Encodes and decodes hawser.v1.Hello. */
-export const HelloCodec: MessageCodec = messageCodec({ bound: boundHello, write: writeHello, read: readHello });
-registerCodec(HelloSchema, HelloCodec);
+export const HelloCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundHello, write: writeHello, read: readHello });
+/** Describes the message hawser.v1.Hello, together with its codec. */
+export const HelloSchema: typeof HelloSchema$1 = /*@__PURE__*/ withCodec(HelloSchema$1, HelloCodec);
 
 function boundWelcome(message: Unchecked): number {
   let bound = 67;
@@ -1648,8 +1661,9 @@ function readWelcome(bytes: Uint8Array, from: number, to: number, depth: number)
 }
 
 /** Encodes and decodes hawser.v1.Welcome. */
-export const WelcomeCodec: MessageCodec = messageCodec({ bound: boundWelcome, write: writeWelcome, read: readWelcome });
-registerCodec(WelcomeSchema, WelcomeCodec);
+export const WelcomeCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWelcome, write: writeWelcome, read: readWelcome });
+/** Describes the message hawser.v1.Welcome, together with its codec. */
+export const WelcomeSchema: typeof WelcomeSchema$1 = /*@__PURE__*/ withCodec(WelcomeSchema$1, WelcomeCodec);
 
 function boundGoAway(message: Unchecked): number {
   let bound = 14;
@@ -1747,8 +1761,9 @@ function readGoAway(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.v1.GoAway. */
-export const GoAwayCodec: MessageCodec = messageCodec({ bound: boundGoAway, write: writeGoAway, read: readGoAway });
-registerCodec(GoAwaySchema, GoAwayCodec);
+export const GoAwayCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundGoAway, write: writeGoAway, read: readGoAway });
+/** Describes the message hawser.v1.GoAway, together with its codec. */
+export const GoAwaySchema: typeof GoAwaySchema$1 = /*@__PURE__*/ withCodec(GoAwaySchema$1, GoAwayCodec);
 
 function boundRefresh(message: Unchecked): number {
   let bound = 6;
@@ -1814,8 +1829,9 @@ function readRefresh(bytes: Uint8Array, from: number, to: number, depth: number)
 }
 
 /** Encodes and decodes hawser.v1.Refresh. */
-export const RefreshCodec: MessageCodec = messageCodec({ bound: boundRefresh, write: writeRefresh, read: readRefresh });
-registerCodec(RefreshSchema, RefreshCodec);
+export const RefreshCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundRefresh, write: writeRefresh, read: readRefresh });
+/** Describes the message hawser.v1.Refresh, together with its codec. */
+export const RefreshSchema: typeof RefreshSchema$1 = /*@__PURE__*/ withCodec(RefreshSchema$1, RefreshCodec);
 
 function boundPublication(message: Unchecked): number {
   let bound = 44;
@@ -1929,8 +1945,9 @@ function readPublication(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.v1.Publication. */
-export const PublicationCodec: MessageCodec = messageCodec({ bound: boundPublication, write: writePublication, read: readPublication });
-registerCodec(PublicationSchema, PublicationCodec);
+export const PublicationCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPublication, write: writePublication, read: readPublication });
+/** Describes the message hawser.v1.Publication, together with its codec. */
+export const PublicationSchema: typeof PublicationSchema$1 = /*@__PURE__*/ withCodec(PublicationSchema$1, PublicationCodec);
 
 function boundAttached(message: Unchecked): number {
   let bound = 54;
@@ -2092,8 +2109,9 @@ function readAttached(bytes: Uint8Array, from: number, to: number, depth: number
 }
 
 /** Encodes and decodes hawser.v1.Attached. */
-export const AttachedCodec: MessageCodec = messageCodec({ bound: boundAttached, write: writeAttached, read: readAttached });
-registerCodec(AttachedSchema, AttachedCodec);
+export const AttachedCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundAttached, write: writeAttached, read: readAttached });
+/** Describes the message hawser.v1.Attached, together with its codec. */
+export const AttachedSchema: typeof AttachedSchema$1 = /*@__PURE__*/ withCodec(AttachedSchema$1, AttachedCodec);
 
 function boundPosition(message: Unchecked): number {
   let bound = 39;
@@ -2207,6 +2225,7 @@ function readPosition(bytes: Uint8Array, from: number, to: number, depth: number
 }
 
 /** Encodes and decodes hawser.v1.Position. */
-export const PositionCodec: MessageCodec = messageCodec({ bound: boundPosition, write: writePosition, read: readPosition });
-registerCodec(PositionSchema, PositionCodec);
+export const PositionCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPosition, write: writePosition, read: readPosition });
+/** Describes the message hawser.v1.Position, together with its codec. */
+export const PositionSchema: typeof PositionSchema$1 = /*@__PURE__*/ withCodec(PositionSchema$1, PositionCodec);
 

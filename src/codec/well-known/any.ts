@@ -84,5 +84,9 @@ function readAny(bytes: Uint8Array, from: number, to: number, depth: number): Un
 }
 
 /** Encodes and decodes google.protobuf.Any. */
-export const AnyCodec: MessageCodec = messageCodec({ bound: boundAny, write: writeAny, read: readAny });
+export const AnyCodec: MessageCodec = /*@__PURE__*/ messageCodec({
+  bound: boundAny,
+  write: writeAny,
+  read: readAny,
+});
 registerCodec(AnySchema, AnyCodec);

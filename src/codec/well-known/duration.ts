@@ -75,7 +75,7 @@ function readDuration(bytes: Uint8Array, from: number, to: number, depth: number
 }
 
 /** Encodes and decodes google.protobuf.Duration. */
-export const DurationCodec: MessageCodec = messageCodec({
+export const DurationCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 22,
   write: writeDuration,
   read: readDuration,

@@ -37,5 +37,9 @@ function readEmpty(bytes: Uint8Array, from: number, to: number, depth: number): 
 }
 
 /** Encodes and decodes google.protobuf.Empty. */
-export const EmptyCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeEmpty, read: readEmpty });
+export const EmptyCodec: MessageCodec = /*@__PURE__*/ messageCodec({
+  bound: () => 0,
+  write: writeEmpty,
+  read: readEmpty,
+});
 registerCodec(EmptySchema, EmptyCodec);

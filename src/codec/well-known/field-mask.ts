@@ -64,7 +64,7 @@ function readFieldMask(bytes: Uint8Array, from: number, to: number, depth: numbe
 }
 
 /** Encodes and decodes google.protobuf.FieldMask. */
-export const FieldMaskCodec: MessageCodec = messageCodec({
+export const FieldMaskCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: boundFieldMask,
   write: writeFieldMask,
   read: readFieldMask,

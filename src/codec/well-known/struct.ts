@@ -102,7 +102,7 @@ function readStruct(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes google.protobuf.Struct. */
-export const StructCodec: MessageCodec = messageCodec({
+export const StructCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: boundStruct,
   write: writeStruct,
   read: readStruct,
@@ -219,7 +219,7 @@ function readValue(bytes: Uint8Array, from: number, to: number, depth: number): 
 }
 
 /** Encodes and decodes google.protobuf.Value. */
-export const ValueCodec: MessageCodec = messageCodec({
+export const ValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: boundValue,
   write: writeValue,
   read: readValue,
@@ -277,7 +277,7 @@ function readListValue(bytes: Uint8Array, from: number, to: number, depth: numbe
 }
 
 /** Encodes and decodes google.protobuf.ListValue. */
-export const ListValueCodec: MessageCodec = messageCodec({
+export const ListValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: boundListValue,
   write: writeListValue,
   read: readListValue,

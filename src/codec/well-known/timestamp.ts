@@ -75,7 +75,7 @@ function readTimestamp(bytes: Uint8Array, from: number, to: number, depth: numbe
 }
 
 /** Encodes and decodes google.protobuf.Timestamp. */
-export const TimestampCodec: MessageCodec = messageCodec({
+export const TimestampCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 22,
   write: writeTimestamp,
   read: readTimestamp,

@@ -88,7 +88,7 @@ function readDoubleValue(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes google.protobuf.DoubleValue. */
-export const DoubleValueCodec: MessageCodec = messageCodec({
+export const DoubleValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 9,
   write: writeDoubleValue,
   read: readDoubleValue,
@@ -139,7 +139,7 @@ function readFloatValue(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes google.protobuf.FloatValue. */
-export const FloatValueCodec: MessageCodec = messageCodec({
+export const FloatValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 5,
   write: writeFloatValue,
   read: readFloatValue,
@@ -188,7 +188,7 @@ function readInt64Value(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes google.protobuf.Int64Value. */
-export const Int64ValueCodec: MessageCodec = messageCodec({
+export const Int64ValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 11,
   write: writeInt64Value,
   read: readInt64Value,
@@ -237,7 +237,7 @@ function readUInt64Value(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes google.protobuf.UInt64Value. */
-export const UInt64ValueCodec: MessageCodec = messageCodec({
+export const UInt64ValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 11,
   write: writeUInt64Value,
   read: readUInt64Value,
@@ -286,7 +286,7 @@ function readInt32Value(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes google.protobuf.Int32Value. */
-export const Int32ValueCodec: MessageCodec = messageCodec({
+export const Int32ValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 11,
   write: writeInt32Value,
   read: readInt32Value,
@@ -335,7 +335,7 @@ function readUInt32Value(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes google.protobuf.UInt32Value. */
-export const UInt32ValueCodec: MessageCodec = messageCodec({
+export const UInt32ValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 6,
   write: writeUInt32Value,
   read: readUInt32Value,
@@ -384,7 +384,7 @@ function readBoolValue(bytes: Uint8Array, from: number, to: number, depth: numbe
 }
 
 /** Encodes and decodes google.protobuf.BoolValue. */
-export const BoolValueCodec: MessageCodec = messageCodec({
+export const BoolValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: () => 2,
   write: writeBoolValue,
   read: readBoolValue,
@@ -439,7 +439,7 @@ function readStringValue(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes google.protobuf.StringValue. */
-export const StringValueCodec: MessageCodec = messageCodec({
+export const StringValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: boundStringValue,
   write: writeStringValue,
   read: readStringValue,
@@ -494,7 +494,7 @@ function readBytesValue(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes google.protobuf.BytesValue. */
-export const BytesValueCodec: MessageCodec = messageCodec({
+export const BytesValueCodec: MessageCodec = /*@__PURE__*/ messageCodec({
   bound: boundBytesValue,
   write: writeBytesValue,
   read: readBytesValue,

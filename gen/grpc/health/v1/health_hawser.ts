@@ -6,12 +6,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { HealthCheckRequest, HealthCheckResponse } from "./health_pb.js";
-import { Health, HealthCheckRequestSchema, HealthCheckResponseSchema } from "./health_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { HealthCheckRequest, HealthCheckResponse } from "./health_pb.js";
+import { Health as Health$1, HealthCheckRequestSchema as HealthCheckRequestSchema$1, HealthCheckResponseSchema as HealthCheckResponseSchema$1 } from "./health_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, cursor, isCreated, messageCodec, readInt32, readText, readUnknown, registerCodec, textBound, unusual, writeInt32, writeText } from "hawser/codec";
+import { absent, checkDepth, cursor, isCreated, messageCodec, readInt32, readText, readUnknown, textBound, unusual, withCodec, withCodecs, writeInt32, writeText } from "hawser/codec";
 
 export * from "./health_pb.js";
 
@@ -131,8 +131,9 @@ function readHealthCheckRequest(bytes: Uint8Array, from: number, to: number, dep
 }
 
 /** Encodes and decodes grpc.health.v1.HealthCheckRequest. */
-export const HealthCheckRequestCodec: MessageCodec = messageCodec({ bound: boundHealthCheckRequest, write: writeHealthCheckRequest, read: readHealthCheckRequest });
-registerCodec(HealthCheckRequestSchema, HealthCheckRequestCodec);
+export const HealthCheckRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundHealthCheckRequest, write: writeHealthCheckRequest, read: readHealthCheckRequest });
+/** Describes the message grpc.health.v1.HealthCheckRequest, together with its codec. */
+export const HealthCheckRequestSchema: typeof HealthCheckRequestSchema$1 = /*@__PURE__*/ withCodec(HealthCheckRequestSchema$1, HealthCheckRequestCodec);
 
 function writeHealthCheckResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "grpc.health.v1.HealthCheckResponse", strict);
@@ -176,6 +177,10 @@ function readHealthCheckResponse(bytes: Uint8Array, from: number, to: number, de
 }
 
 /** Encodes and decodes grpc.health.v1.HealthCheckResponse. */
-export const HealthCheckResponseCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeHealthCheckResponse, read: readHealthCheckResponse });
-registerCodec(HealthCheckResponseSchema, HealthCheckResponseCodec);
+export const HealthCheckResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeHealthCheckResponse, read: readHealthCheckResponse });
+/** Describes the message grpc.health.v1.HealthCheckResponse, together with its codec. */
+export const HealthCheckResponseSchema: typeof HealthCheckResponseSchema$1 = /*@__PURE__*/ withCodec(HealthCheckResponseSchema$1, HealthCheckResponseCodec);
+
+/** Describes the service grpc.health.v1.Health, together with its codecs. */
+export const Health: typeof Health$1 = /*@__PURE__*/ withCodecs(Health$1, [HealthCheckRequestSchema, HealthCheckResponseSchema]);
 

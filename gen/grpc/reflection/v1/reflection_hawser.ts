@@ -6,12 +6,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ServerReflectionRequest, ServerReflectionResponse } from "./reflection_pb.js";
-import { ErrorResponseSchema, ExtensionNumberResponseSchema, ExtensionRequestSchema, FileDescriptorResponseSchema, ListServiceResponseSchema, ServerReflection, ServerReflectionRequestSchema, ServerReflectionResponseSchema, ServiceResponseSchema } from "./reflection_pb.js";
 import type { CallOptions, HandlerContext, Routes, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { ServerReflectionRequest, ServerReflectionResponse } from "./reflection_pb.js";
+import { ErrorResponseSchema as ErrorResponseSchema$1, ExtensionNumberResponseSchema as ExtensionNumberResponseSchema$1, ExtensionRequestSchema as ExtensionRequestSchema$1, FileDescriptorResponseSchema as FileDescriptorResponseSchema$1, ListServiceResponseSchema as ListServiceResponseSchema$1, ServerReflection as ServerReflection$1, ServerReflectionRequestSchema as ServerReflectionRequestSchema$1, ServerReflectionResponseSchema as ServerReflectionResponseSchema$1, ServiceResponseSchema as ServiceResponseSchema$1 } from "./reflection_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, bytesBound, checkDepth, closeSpan, cursor, elements, isCreated, isSet, messageCodec, oneof, readBytes, readInt32, readSpan, readText, readUnknown, registerCodec, textBound, unusual, writeBytes, writeInt32, writeText } from "hawser/codec";
+import { absent, bytesBound, checkDepth, closeSpan, cursor, elements, isCreated, isSet, messageCodec, oneof, readBytes, readInt32, readSpan, readText, readUnknown, textBound, unusual, withCodec, withCodecs, writeBytes, writeInt32, writeText } from "hawser/codec";
 
 export * from "./reflection_pb.js";
 
@@ -182,8 +182,9 @@ function readServerReflectionRequest(bytes: Uint8Array, from: number, to: number
 }
 
 /** Encodes and decodes grpc.reflection.v1.ServerReflectionRequest. */
-export const ServerReflectionRequestCodec: MessageCodec = messageCodec({ bound: boundServerReflectionRequest, write: writeServerReflectionRequest, read: readServerReflectionRequest });
-registerCodec(ServerReflectionRequestSchema, ServerReflectionRequestCodec);
+export const ServerReflectionRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundServerReflectionRequest, write: writeServerReflectionRequest, read: readServerReflectionRequest });
+/** Describes the message grpc.reflection.v1.ServerReflectionRequest, together with its codec. */
+export const ServerReflectionRequestSchema: typeof ServerReflectionRequestSchema$1 = /*@__PURE__*/ withCodec(ServerReflectionRequestSchema$1, ServerReflectionRequestCodec);
 
 function boundExtensionRequest(message: Unchecked): number {
   let bound = 11;
@@ -249,8 +250,9 @@ function readExtensionRequest(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes grpc.reflection.v1.ExtensionRequest. */
-export const ExtensionRequestCodec: MessageCodec = messageCodec({ bound: boundExtensionRequest, write: writeExtensionRequest, read: readExtensionRequest });
-registerCodec(ExtensionRequestSchema, ExtensionRequestCodec);
+export const ExtensionRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundExtensionRequest, write: writeExtensionRequest, read: readExtensionRequest });
+/** Describes the message grpc.reflection.v1.ExtensionRequest, together with its codec. */
+export const ExtensionRequestSchema: typeof ExtensionRequestSchema$1 = /*@__PURE__*/ withCodec(ExtensionRequestSchema$1, ExtensionRequestCodec);
 
 function boundServerReflectionResponse(message: Unchecked): number {
   let bound = 0;
@@ -379,8 +381,9 @@ function readServerReflectionResponse(bytes: Uint8Array, from: number, to: numbe
 }
 
 /** Encodes and decodes grpc.reflection.v1.ServerReflectionResponse. */
-export const ServerReflectionResponseCodec: MessageCodec = messageCodec({ bound: boundServerReflectionResponse, write: writeServerReflectionResponse, read: readServerReflectionResponse });
-registerCodec(ServerReflectionResponseSchema, ServerReflectionResponseCodec);
+export const ServerReflectionResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundServerReflectionResponse, write: writeServerReflectionResponse, read: readServerReflectionResponse });
+/** Describes the message grpc.reflection.v1.ServerReflectionResponse, together with its codec. */
+export const ServerReflectionResponseSchema: typeof ServerReflectionResponseSchema$1 = /*@__PURE__*/ withCodec(ServerReflectionResponseSchema$1, ServerReflectionResponseCodec);
 
 function boundFileDescriptorResponse(message: Unchecked): number {
   let bound = 0;
@@ -431,8 +434,9 @@ function readFileDescriptorResponse(bytes: Uint8Array, from: number, to: number,
 }
 
 /** Encodes and decodes grpc.reflection.v1.FileDescriptorResponse. */
-export const FileDescriptorResponseCodec: MessageCodec = messageCodec({ bound: boundFileDescriptorResponse, write: writeFileDescriptorResponse, read: readFileDescriptorResponse });
-registerCodec(FileDescriptorResponseSchema, FileDescriptorResponseCodec);
+export const FileDescriptorResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundFileDescriptorResponse, write: writeFileDescriptorResponse, read: readFileDescriptorResponse });
+/** Describes the message grpc.reflection.v1.FileDescriptorResponse, together with its codec. */
+export const FileDescriptorResponseSchema: typeof FileDescriptorResponseSchema$1 = /*@__PURE__*/ withCodec(FileDescriptorResponseSchema$1, FileDescriptorResponseCodec);
 
 function boundExtensionNumberResponse(message: Unchecked): number {
   let bound = 0;
@@ -512,8 +516,9 @@ function readExtensionNumberResponse(bytes: Uint8Array, from: number, to: number
 }
 
 /** Encodes and decodes grpc.reflection.v1.ExtensionNumberResponse. */
-export const ExtensionNumberResponseCodec: MessageCodec = messageCodec({ bound: boundExtensionNumberResponse, write: writeExtensionNumberResponse, read: readExtensionNumberResponse });
-registerCodec(ExtensionNumberResponseSchema, ExtensionNumberResponseCodec);
+export const ExtensionNumberResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundExtensionNumberResponse, write: writeExtensionNumberResponse, read: readExtensionNumberResponse });
+/** Describes the message grpc.reflection.v1.ExtensionNumberResponse, together with its codec. */
+export const ExtensionNumberResponseSchema: typeof ExtensionNumberResponseSchema$1 = /*@__PURE__*/ withCodec(ExtensionNumberResponseSchema$1, ExtensionNumberResponseCodec);
 
 function boundListServiceResponse(message: Unchecked): number {
   let bound = 0;
@@ -566,8 +571,9 @@ function readListServiceResponse(bytes: Uint8Array, from: number, to: number, de
 }
 
 /** Encodes and decodes grpc.reflection.v1.ListServiceResponse. */
-export const ListServiceResponseCodec: MessageCodec = messageCodec({ bound: boundListServiceResponse, write: writeListServiceResponse, read: readListServiceResponse });
-registerCodec(ListServiceResponseSchema, ListServiceResponseCodec);
+export const ListServiceResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundListServiceResponse, write: writeListServiceResponse, read: readListServiceResponse });
+/** Describes the message grpc.reflection.v1.ListServiceResponse, together with its codec. */
+export const ListServiceResponseSchema: typeof ListServiceResponseSchema$1 = /*@__PURE__*/ withCodec(ListServiceResponseSchema$1, ListServiceResponseCodec);
 
 function boundServiceResponse(message: Unchecked): number {
   let bound = 0;
@@ -617,8 +623,9 @@ function readServiceResponse(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes grpc.reflection.v1.ServiceResponse. */
-export const ServiceResponseCodec: MessageCodec = messageCodec({ bound: boundServiceResponse, write: writeServiceResponse, read: readServiceResponse });
-registerCodec(ServiceResponseSchema, ServiceResponseCodec);
+export const ServiceResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundServiceResponse, write: writeServiceResponse, read: readServiceResponse });
+/** Describes the message grpc.reflection.v1.ServiceResponse, together with its codec. */
+export const ServiceResponseSchema: typeof ServiceResponseSchema$1 = /*@__PURE__*/ withCodec(ServiceResponseSchema$1, ServiceResponseCodec);
 
 function boundErrorResponse(message: Unchecked): number {
   let bound = 11;
@@ -684,6 +691,10 @@ function readErrorResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes grpc.reflection.v1.ErrorResponse. */
-export const ErrorResponseCodec: MessageCodec = messageCodec({ bound: boundErrorResponse, write: writeErrorResponse, read: readErrorResponse });
-registerCodec(ErrorResponseSchema, ErrorResponseCodec);
+export const ErrorResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundErrorResponse, write: writeErrorResponse, read: readErrorResponse });
+/** Describes the message grpc.reflection.v1.ErrorResponse, together with its codec. */
+export const ErrorResponseSchema: typeof ErrorResponseSchema$1 = /*@__PURE__*/ withCodec(ErrorResponseSchema$1, ErrorResponseCodec);
+
+/** Describes the service grpc.reflection.v1.ServerReflection, together with its codecs. */
+export const ServerReflection: typeof ServerReflection$1 = /*@__PURE__*/ withCodecs(ServerReflection$1, [ServerReflectionRequestSchema, ServerReflectionResponseSchema]);
 

@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ConverseRequest, ConverseResponse, EchoRequest, EchoResponse, PublishRequest, PublishResponse, PushRequest, PushResponse, UploadRequest, UploadResponse, WatchRequest, WatchResponse } from "./bench_pb.js";
-import { BenchService, ConverseRequestSchema, ConverseResponseSchema, EchoRequestSchema, EchoResponseSchema, PublishRequestSchema, PublishResponseSchema, PushRequestSchema, PushResponseSchema, UploadRequestSchema, UploadResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./bench_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { ConverseRequest, ConverseResponse, EchoRequest, EchoResponse, PublishRequest, PublishResponse, PushRequest, PushResponse, UploadRequest, UploadResponse, WatchRequest, WatchResponse } from "./bench_pb.js";
+import { BenchService as BenchService$1, ConverseRequestSchema as ConverseRequestSchema$1, ConverseResponseSchema as ConverseResponseSchema$1, EchoRequestSchema as EchoRequestSchema$1, EchoResponseSchema as EchoResponseSchema$1, PublishRequestSchema as PublishRequestSchema$1, PublishResponseSchema as PublishResponseSchema$1, PushRequestSchema as PushRequestSchema$1, PushResponseSchema as PushResponseSchema$1, UploadRequestSchema as UploadRequestSchema$1, UploadResponseSchema as UploadResponseSchema$1, WatchRequestSchema as WatchRequestSchema$1, WatchResponseSchema as WatchResponseSchema$1 } from "./bench_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, bytesBound, checkDepth, cursor, isCreated, messageCodec, NO_BYTES, readBytes, readText, readUint32, readUint64, readUnknown, registerCodec, textBound, unusual, writeBytes, writeText, writeUint32, writeUint64, ZERO } from "hawser/codec";
+import { absent, bytesBound, checkDepth, cursor, isCreated, messageCodec, NO_BYTES, readBytes, readText, readUint32, readUint64, readUnknown, textBound, unusual, withCodec, withCodecs, writeBytes, writeText, writeUint32, writeUint64, ZERO } from "hawser/codec";
 
 export * from "./bench_pb.js";
 
@@ -227,8 +227,9 @@ function readEchoRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.bench.v1.EchoRequest. */
-export const EchoRequestCodec: MessageCodec = messageCodec({ bound: boundEchoRequest, write: writeEchoRequest, read: readEchoRequest });
-registerCodec(EchoRequestSchema, EchoRequestCodec);
+export const EchoRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundEchoRequest, write: writeEchoRequest, read: readEchoRequest });
+/** Describes the message hawser.bench.v1.EchoRequest, together with its codec. */
+export const EchoRequestSchema: typeof EchoRequestSchema$1 = /*@__PURE__*/ withCodec(EchoRequestSchema$1, EchoRequestCodec);
 
 function boundEchoResponse(message: Unchecked): number {
   let bound = 11;
@@ -311,8 +312,9 @@ function readEchoResponse(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.bench.v1.EchoResponse. */
-export const EchoResponseCodec: MessageCodec = messageCodec({ bound: boundEchoResponse, write: writeEchoResponse, read: readEchoResponse });
-registerCodec(EchoResponseSchema, EchoResponseCodec);
+export const EchoResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundEchoResponse, write: writeEchoResponse, read: readEchoResponse });
+/** Describes the message hawser.bench.v1.EchoResponse, together with its codec. */
+export const EchoResponseSchema: typeof EchoResponseSchema$1 = /*@__PURE__*/ withCodec(EchoResponseSchema$1, EchoResponseCodec);
 
 function boundPushRequest(message: Unchecked): number {
   let bound = 17;
@@ -411,8 +413,9 @@ function readPushRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.bench.v1.PushRequest. */
-export const PushRequestCodec: MessageCodec = messageCodec({ bound: boundPushRequest, write: writePushRequest, read: readPushRequest });
-registerCodec(PushRequestSchema, PushRequestCodec);
+export const PushRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPushRequest, write: writePushRequest, read: readPushRequest });
+/** Describes the message hawser.bench.v1.PushRequest, together with its codec. */
+export const PushRequestSchema: typeof PushRequestSchema$1 = /*@__PURE__*/ withCodec(PushRequestSchema$1, PushRequestCodec);
 
 function boundPushResponse(message: Unchecked): number {
   let bound = 11;
@@ -495,8 +498,9 @@ function readPushResponse(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.bench.v1.PushResponse. */
-export const PushResponseCodec: MessageCodec = messageCodec({ bound: boundPushResponse, write: writePushResponse, read: readPushResponse });
-registerCodec(PushResponseSchema, PushResponseCodec);
+export const PushResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPushResponse, write: writePushResponse, read: readPushResponse });
+/** Describes the message hawser.bench.v1.PushResponse, together with its codec. */
+export const PushResponseSchema: typeof PushResponseSchema$1 = /*@__PURE__*/ withCodec(PushResponseSchema$1, PushResponseCodec);
 
 function boundUploadRequest(message: Unchecked): number {
   let bound = 11;
@@ -579,8 +583,9 @@ function readUploadRequest(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.bench.v1.UploadRequest. */
-export const UploadRequestCodec: MessageCodec = messageCodec({ bound: boundUploadRequest, write: writeUploadRequest, read: readUploadRequest });
-registerCodec(UploadRequestSchema, UploadRequestCodec);
+export const UploadRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundUploadRequest, write: writeUploadRequest, read: readUploadRequest });
+/** Describes the message hawser.bench.v1.UploadRequest, together with its codec. */
+export const UploadRequestSchema: typeof UploadRequestSchema$1 = /*@__PURE__*/ withCodec(UploadRequestSchema$1, UploadRequestCodec);
 
 function writeUploadResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.bench.v1.UploadResponse", strict);
@@ -624,8 +629,9 @@ function readUploadResponse(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.bench.v1.UploadResponse. */
-export const UploadResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeUploadResponse, read: readUploadResponse });
-registerCodec(UploadResponseSchema, UploadResponseCodec);
+export const UploadResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeUploadResponse, read: readUploadResponse });
+/** Describes the message hawser.bench.v1.UploadResponse, together with its codec. */
+export const UploadResponseSchema: typeof UploadResponseSchema$1 = /*@__PURE__*/ withCodec(UploadResponseSchema$1, UploadResponseCodec);
 
 function boundConverseRequest(message: Unchecked): number {
   let bound = 11;
@@ -708,8 +714,9 @@ function readConverseRequest(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.bench.v1.ConverseRequest. */
-export const ConverseRequestCodec: MessageCodec = messageCodec({ bound: boundConverseRequest, write: writeConverseRequest, read: readConverseRequest });
-registerCodec(ConverseRequestSchema, ConverseRequestCodec);
+export const ConverseRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundConverseRequest, write: writeConverseRequest, read: readConverseRequest });
+/** Describes the message hawser.bench.v1.ConverseRequest, together with its codec. */
+export const ConverseRequestSchema: typeof ConverseRequestSchema$1 = /*@__PURE__*/ withCodec(ConverseRequestSchema$1, ConverseRequestCodec);
 
 function boundConverseResponse(message: Unchecked): number {
   let bound = 11;
@@ -792,8 +799,9 @@ function readConverseResponse(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes hawser.bench.v1.ConverseResponse. */
-export const ConverseResponseCodec: MessageCodec = messageCodec({ bound: boundConverseResponse, write: writeConverseResponse, read: readConverseResponse });
-registerCodec(ConverseResponseSchema, ConverseResponseCodec);
+export const ConverseResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundConverseResponse, write: writeConverseResponse, read: readConverseResponse });
+/** Describes the message hawser.bench.v1.ConverseResponse, together with its codec. */
+export const ConverseResponseSchema: typeof ConverseResponseSchema$1 = /*@__PURE__*/ withCodec(ConverseResponseSchema$1, ConverseResponseCodec);
 
 function writeWatchRequest(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.bench.v1.WatchRequest", strict);
@@ -821,8 +829,9 @@ function readWatchRequest(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.bench.v1.WatchRequest. */
-export const WatchRequestCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeWatchRequest, read: readWatchRequest });
-registerCodec(WatchRequestSchema, WatchRequestCodec);
+export const WatchRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeWatchRequest, read: readWatchRequest });
+/** Describes the message hawser.bench.v1.WatchRequest, together with its codec. */
+export const WatchRequestSchema: typeof WatchRequestSchema$1 = /*@__PURE__*/ withCodec(WatchRequestSchema$1, WatchRequestCodec);
 
 function boundWatchResponse(message: Unchecked): number {
   let bound = 0;
@@ -872,8 +881,9 @@ function readWatchResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.bench.v1.WatchResponse. */
-export const WatchResponseCodec: MessageCodec = messageCodec({ bound: boundWatchResponse, write: writeWatchResponse, read: readWatchResponse });
-registerCodec(WatchResponseSchema, WatchResponseCodec);
+export const WatchResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWatchResponse, write: writeWatchResponse, read: readWatchResponse });
+/** Describes the message hawser.bench.v1.WatchResponse, together with its codec. */
+export const WatchResponseSchema: typeof WatchResponseSchema$1 = /*@__PURE__*/ withCodec(WatchResponseSchema$1, WatchResponseCodec);
 
 function writePublishRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.bench.v1.PublishRequest", strict);
@@ -949,8 +959,9 @@ function readPublishRequest(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.bench.v1.PublishRequest. */
-export const PublishRequestCodec: MessageCodec = messageCodec({ bound: () => 18, write: writePublishRequest, read: readPublishRequest });
-registerCodec(PublishRequestSchema, PublishRequestCodec);
+export const PublishRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 18, write: writePublishRequest, read: readPublishRequest });
+/** Describes the message hawser.bench.v1.PublishRequest, together with its codec. */
+export const PublishRequestSchema: typeof PublishRequestSchema$1 = /*@__PURE__*/ withCodec(PublishRequestSchema$1, PublishRequestCodec);
 
 function writePublishResponse(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.bench.v1.PublishResponse", strict);
@@ -978,6 +989,10 @@ function readPublishResponse(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.bench.v1.PublishResponse. */
-export const PublishResponseCodec: MessageCodec = messageCodec({ bound: () => 0, write: writePublishResponse, read: readPublishResponse });
-registerCodec(PublishResponseSchema, PublishResponseCodec);
+export const PublishResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writePublishResponse, read: readPublishResponse });
+/** Describes the message hawser.bench.v1.PublishResponse, together with its codec. */
+export const PublishResponseSchema: typeof PublishResponseSchema$1 = /*@__PURE__*/ withCodec(PublishResponseSchema$1, PublishResponseCodec);
+
+/** Describes the service hawser.bench.v1.BenchService, together with its codecs. */
+export const BenchService: typeof BenchService$1 = /*@__PURE__*/ withCodecs(BenchService$1, [EchoRequestSchema, EchoResponseSchema, PushRequestSchema, PushResponseSchema, UploadRequestSchema, UploadResponseSchema, ConverseRequestSchema, ConverseResponseSchema, WatchRequestSchema, WatchResponseSchema, PublishRequestSchema, PublishResponseSchema]);
 

@@ -5,8 +5,8 @@
 /* eslint-disable */
 
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, closeSpan, cursor, elements, isCreated, isSet, mapKeys, messageCodec, oneof, readBool, readDouble, readInt32, readInt64, readSint32, readSpan, readText, readUint32, readUnknown, registerCodec, setEntry, textBound, unusual, writeBool, writeDouble, writeInt32, writeInt64, writeSint32, writeText, writeUint32 } from "hawser/codec";
-import { PointSchema, PointsSchema, ProfileSchema, SeriesSchema } from "./points_pb.js";
+import { absent, checkDepth, closeSpan, cursor, elements, isCreated, isSet, mapKeys, messageCodec, oneof, readBool, readDouble, readInt32, readInt64, readSint32, readSpan, readText, readUint32, readUnknown, setEntry, textBound, unusual, withCodec, writeBool, writeDouble, writeInt32, writeInt64, writeSint32, writeText, writeUint32 } from "hawser/codec";
+import { PointSchema as PointSchema$1, PointsSchema as PointsSchema$1, ProfileSchema as ProfileSchema$1, SeriesSchema as SeriesSchema$1 } from "./points_pb.js";
 
 export * from "./points_pb.js";
 
@@ -62,8 +62,9 @@ function readPoints(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.bench.v1.Points. */
-export const PointsCodec: MessageCodec = messageCodec({ bound: boundPoints, write: writePoints, read: readPoints });
-registerCodec(PointsSchema, PointsCodec);
+export const PointsCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPoints, write: writePoints, read: readPoints });
+/** Describes the message hawser.bench.v1.Points, together with its codec. */
+export const PointsSchema: typeof PointsSchema$1 = /*@__PURE__*/ withCodec(PointsSchema$1, PointsCodec);
 
 function writePoint(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.bench.v1.Point", strict);
@@ -143,8 +144,9 @@ function readPoint(bytes: Uint8Array, from: number, to: number, depth: number): 
 }
 
 /** Encodes and decodes hawser.bench.v1.Point. */
-export const PointCodec: MessageCodec = messageCodec({ bound: () => 24, write: writePoint, read: readPoint });
-registerCodec(PointSchema, PointCodec);
+export const PointCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 24, write: writePoint, read: readPoint });
+/** Describes the message hawser.bench.v1.Point, together with its codec. */
+export const PointSchema: typeof PointSchema$1 = /*@__PURE__*/ withCodec(PointSchema$1, PointCodec);
 
 function boundSeries(message: Unchecked): number {
   let bound = 0;
@@ -207,8 +209,9 @@ function readSeries(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.bench.v1.Series. */
-export const SeriesCodec: MessageCodec = messageCodec({ bound: boundSeries, write: writeSeries, read: readSeries });
-registerCodec(SeriesSchema, SeriesCodec);
+export const SeriesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundSeries, write: writeSeries, read: readSeries });
+/** Describes the message hawser.bench.v1.Series, together with its codec. */
+export const SeriesSchema: typeof SeriesSchema$1 = /*@__PURE__*/ withCodec(SeriesSchema$1, SeriesCodec);
 
 function boundProfile(message: Unchecked): number {
   let bound = 60;
@@ -427,6 +430,7 @@ function readProfile(bytes: Uint8Array, from: number, to: number, depth: number)
 }
 
 /** Encodes and decodes hawser.bench.v1.Profile. */
-export const ProfileCodec: MessageCodec = messageCodec({ bound: boundProfile, write: writeProfile, read: readProfile });
-registerCodec(ProfileSchema, ProfileCodec);
+export const ProfileCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundProfile, write: writeProfile, read: readProfile });
+/** Describes the message hawser.bench.v1.Profile, together with its codec. */
+export const ProfileSchema: typeof ProfileSchema$1 = /*@__PURE__*/ withCodec(ProfileSchema$1, ProfileCodec);
 

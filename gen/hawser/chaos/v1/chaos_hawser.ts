@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { PublishRequest, PublishResponse, WatchRequest, WatchResponse } from "./chaos_pb.js";
-import { ChaosService, PublishRequestSchema, PublishResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./chaos_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { PublishRequest, PublishResponse, WatchRequest, WatchResponse } from "./chaos_pb.js";
+import { ChaosService as ChaosService$1, PublishRequestSchema as PublishRequestSchema$1, PublishResponseSchema as PublishResponseSchema$1, WatchRequestSchema as WatchRequestSchema$1, WatchResponseSchema as WatchResponseSchema$1 } from "./chaos_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, cursor, isCreated, messageCodec, readText, readUint32, readUnknown, registerCodec, textBound, unusual, writeText, writeUint32 } from "hawser/codec";
+import { absent, checkDepth, cursor, isCreated, messageCodec, readText, readUint32, readUnknown, textBound, unusual, withCodec, withCodecs, writeText, writeUint32 } from "hawser/codec";
 
 export * from "./chaos_pb.js";
 
@@ -126,8 +126,9 @@ function readWatchRequest(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.chaos.v1.WatchRequest. */
-export const WatchRequestCodec: MessageCodec = messageCodec({ bound: boundWatchRequest, write: writeWatchRequest, read: readWatchRequest });
-registerCodec(WatchRequestSchema, WatchRequestCodec);
+export const WatchRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWatchRequest, write: writeWatchRequest, read: readWatchRequest });
+/** Describes the message hawser.chaos.v1.WatchRequest, together with its codec. */
+export const WatchRequestSchema: typeof WatchRequestSchema$1 = /*@__PURE__*/ withCodec(WatchRequestSchema$1, WatchRequestCodec);
 
 function writeWatchResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.chaos.v1.WatchResponse", strict);
@@ -171,8 +172,9 @@ function readWatchResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.chaos.v1.WatchResponse. */
-export const WatchResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeWatchResponse, read: readWatchResponse });
-registerCodec(WatchResponseSchema, WatchResponseCodec);
+export const WatchResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeWatchResponse, read: readWatchResponse });
+/** Describes the message hawser.chaos.v1.WatchResponse, together with its codec. */
+export const WatchResponseSchema: typeof WatchResponseSchema$1 = /*@__PURE__*/ withCodec(WatchResponseSchema$1, WatchResponseCodec);
 
 function boundPublishRequest(message: Unchecked): number {
   let bound = 6;
@@ -255,8 +257,9 @@ function readPublishRequest(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.chaos.v1.PublishRequest. */
-export const PublishRequestCodec: MessageCodec = messageCodec({ bound: boundPublishRequest, write: writePublishRequest, read: readPublishRequest });
-registerCodec(PublishRequestSchema, PublishRequestCodec);
+export const PublishRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPublishRequest, write: writePublishRequest, read: readPublishRequest });
+/** Describes the message hawser.chaos.v1.PublishRequest, together with its codec. */
+export const PublishRequestSchema: typeof PublishRequestSchema$1 = /*@__PURE__*/ withCodec(PublishRequestSchema$1, PublishRequestCodec);
 
 function writePublishResponse(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.chaos.v1.PublishResponse", strict);
@@ -284,6 +287,10 @@ function readPublishResponse(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.chaos.v1.PublishResponse. */
-export const PublishResponseCodec: MessageCodec = messageCodec({ bound: () => 0, write: writePublishResponse, read: readPublishResponse });
-registerCodec(PublishResponseSchema, PublishResponseCodec);
+export const PublishResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writePublishResponse, read: readPublishResponse });
+/** Describes the message hawser.chaos.v1.PublishResponse, together with its codec. */
+export const PublishResponseSchema: typeof PublishResponseSchema$1 = /*@__PURE__*/ withCodec(PublishResponseSchema$1, PublishResponseCodec);
+
+/** Describes the service hawser.chaos.v1.ChaosService, together with its codecs. */
+export const ChaosService: typeof ChaosService$1 = /*@__PURE__*/ withCodecs(ChaosService$1, [WatchRequestSchema, WatchResponseSchema, PublishRequestSchema, PublishResponseSchema]);
 

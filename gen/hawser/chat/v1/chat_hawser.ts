@@ -5,13 +5,14 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ChatMessage, JoinRequest, SayTypingRequest, SayTypingResponse, SendRequest, SendResponse, Typing, WatchMembersRequest, WatchTypingRequest } from "./chat_pb.js";
-import { AuthorSchema, ChatMessageSchema, ChatService, JoinRequestSchema, SayTypingRequestSchema, SayTypingResponseSchema, SendRequestSchema, SendResponseSchema, TypingSchema, WatchMembersRequestSchema, WatchTypingRequestSchema } from "./chat_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
-import type { PresenceEvent, PresenceEventSchema } from "../../v1/presence_pb.js";
+import type { ChatMessage, JoinRequest, SayTypingRequest, SayTypingResponse, SendRequest, SendResponse, Typing, WatchMembersRequest, WatchTypingRequest } from "./chat_pb.js";
+import { AuthorSchema as AuthorSchema$1, ChatMessageSchema as ChatMessageSchema$1, ChatService as ChatService$1, JoinRequestSchema as JoinRequestSchema$1, SayTypingRequestSchema as SayTypingRequestSchema$1, SayTypingResponseSchema as SayTypingResponseSchema$1, SendRequestSchema as SendRequestSchema$1, SendResponseSchema as SendResponseSchema$1, TypingSchema as TypingSchema$1, WatchMembersRequestSchema as WatchMembersRequestSchema$1, WatchTypingRequestSchema as WatchTypingRequestSchema$1 } from "./chat_pb.js";
+import type { PresenceEvent } from "../../v1/presence_pb.js";
+import { PresenceEventSchema } from "../../v1/presence_hawser.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, closeSpan, cursor, found, isCreated, isSet, messageCodec, readSpan, readText, readUnknown, registerCodec, textBound, TimestampCodec, unusual, writeText, written } from "hawser/codec";
+import { absent, checkDepth, closeSpan, cursor, found, isCreated, isSet, messageCodec, readSpan, readText, readUnknown, textBound, TimestampCodec, unusual, withCodec, withCodecs, writeText, written } from "hawser/codec";
 
 export * from "./chat_pb.js";
 
@@ -200,8 +201,9 @@ function readAuthor(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.chat.v1.Author. */
-export const AuthorCodec: MessageCodec = messageCodec({ bound: boundAuthor, write: writeAuthor, read: readAuthor });
-registerCodec(AuthorSchema, AuthorCodec);
+export const AuthorCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundAuthor, write: writeAuthor, read: readAuthor });
+/** Describes the message hawser.chat.v1.Author, together with its codec. */
+export const AuthorSchema: typeof AuthorSchema$1 = /*@__PURE__*/ withCodec(AuthorSchema$1, AuthorCodec);
 
 function boundChatMessage(message: Unchecked): number {
   let bound = 28;
@@ -299,8 +301,9 @@ function readChatMessage(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.chat.v1.ChatMessage. */
-export const ChatMessageCodec: MessageCodec = messageCodec({ bound: boundChatMessage, write: writeChatMessage, read: readChatMessage });
-registerCodec(ChatMessageSchema, ChatMessageCodec);
+export const ChatMessageCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundChatMessage, write: writeChatMessage, read: readChatMessage });
+/** Describes the message hawser.chat.v1.ChatMessage, together with its codec. */
+export const ChatMessageSchema: typeof ChatMessageSchema$1 = /*@__PURE__*/ withCodec(ChatMessageSchema$1, ChatMessageCodec);
 
 function boundTyping(message: Unchecked): number {
   let bound = 0;
@@ -350,8 +353,9 @@ function readTyping(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.chat.v1.Typing. */
-export const TypingCodec: MessageCodec = messageCodec({ bound: boundTyping, write: writeTyping, read: readTyping });
-registerCodec(TypingSchema, TypingCodec);
+export const TypingCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundTyping, write: writeTyping, read: readTyping });
+/** Describes the message hawser.chat.v1.Typing, together with its codec. */
+export const TypingSchema: typeof TypingSchema$1 = /*@__PURE__*/ withCodec(TypingSchema$1, TypingCodec);
 
 function boundJoinRequest(message: Unchecked): number {
   let bound = 0;
@@ -401,8 +405,9 @@ function readJoinRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.chat.v1.JoinRequest. */
-export const JoinRequestCodec: MessageCodec = messageCodec({ bound: boundJoinRequest, write: writeJoinRequest, read: readJoinRequest });
-registerCodec(JoinRequestSchema, JoinRequestCodec);
+export const JoinRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundJoinRequest, write: writeJoinRequest, read: readJoinRequest });
+/** Describes the message hawser.chat.v1.JoinRequest, together with its codec. */
+export const JoinRequestSchema: typeof JoinRequestSchema$1 = /*@__PURE__*/ withCodec(JoinRequestSchema$1, JoinRequestCodec);
 
 function boundWatchMembersRequest(message: Unchecked): number {
   let bound = 0;
@@ -452,8 +457,9 @@ function readWatchMembersRequest(bytes: Uint8Array, from: number, to: number, de
 }
 
 /** Encodes and decodes hawser.chat.v1.WatchMembersRequest. */
-export const WatchMembersRequestCodec: MessageCodec = messageCodec({ bound: boundWatchMembersRequest, write: writeWatchMembersRequest, read: readWatchMembersRequest });
-registerCodec(WatchMembersRequestSchema, WatchMembersRequestCodec);
+export const WatchMembersRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWatchMembersRequest, write: writeWatchMembersRequest, read: readWatchMembersRequest });
+/** Describes the message hawser.chat.v1.WatchMembersRequest, together with its codec. */
+export const WatchMembersRequestSchema: typeof WatchMembersRequestSchema$1 = /*@__PURE__*/ withCodec(WatchMembersRequestSchema$1, WatchMembersRequestCodec);
 
 function boundWatchTypingRequest(message: Unchecked): number {
   let bound = 0;
@@ -503,8 +509,9 @@ function readWatchTypingRequest(bytes: Uint8Array, from: number, to: number, dep
 }
 
 /** Encodes and decodes hawser.chat.v1.WatchTypingRequest. */
-export const WatchTypingRequestCodec: MessageCodec = messageCodec({ bound: boundWatchTypingRequest, write: writeWatchTypingRequest, read: readWatchTypingRequest });
-registerCodec(WatchTypingRequestSchema, WatchTypingRequestCodec);
+export const WatchTypingRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWatchTypingRequest, write: writeWatchTypingRequest, read: readWatchTypingRequest });
+/** Describes the message hawser.chat.v1.WatchTypingRequest, together with its codec. */
+export const WatchTypingRequestSchema: typeof WatchTypingRequestSchema$1 = /*@__PURE__*/ withCodec(WatchTypingRequestSchema$1, WatchTypingRequestCodec);
 
 function boundSendRequest(message: Unchecked): number {
   let bound = 0;
@@ -588,8 +595,9 @@ function readSendRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.chat.v1.SendRequest. */
-export const SendRequestCodec: MessageCodec = messageCodec({ bound: boundSendRequest, write: writeSendRequest, read: readSendRequest });
-registerCodec(SendRequestSchema, SendRequestCodec);
+export const SendRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundSendRequest, write: writeSendRequest, read: readSendRequest });
+/** Describes the message hawser.chat.v1.SendRequest, together with its codec. */
+export const SendRequestSchema: typeof SendRequestSchema$1 = /*@__PURE__*/ withCodec(SendRequestSchema$1, SendRequestCodec);
 
 function writeSendResponse(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.chat.v1.SendResponse", strict);
@@ -617,8 +625,9 @@ function readSendResponse(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.chat.v1.SendResponse. */
-export const SendResponseCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeSendResponse, read: readSendResponse });
-registerCodec(SendResponseSchema, SendResponseCodec);
+export const SendResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeSendResponse, read: readSendResponse });
+/** Describes the message hawser.chat.v1.SendResponse, together with its codec. */
+export const SendResponseSchema: typeof SendResponseSchema$1 = /*@__PURE__*/ withCodec(SendResponseSchema$1, SendResponseCodec);
 
 function boundSayTypingRequest(message: Unchecked): number {
   let bound = 0;
@@ -668,8 +677,9 @@ function readSayTypingRequest(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes hawser.chat.v1.SayTypingRequest. */
-export const SayTypingRequestCodec: MessageCodec = messageCodec({ bound: boundSayTypingRequest, write: writeSayTypingRequest, read: readSayTypingRequest });
-registerCodec(SayTypingRequestSchema, SayTypingRequestCodec);
+export const SayTypingRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundSayTypingRequest, write: writeSayTypingRequest, read: readSayTypingRequest });
+/** Describes the message hawser.chat.v1.SayTypingRequest, together with its codec. */
+export const SayTypingRequestSchema: typeof SayTypingRequestSchema$1 = /*@__PURE__*/ withCodec(SayTypingRequestSchema$1, SayTypingRequestCodec);
 
 function writeSayTypingResponse(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.chat.v1.SayTypingResponse", strict);
@@ -697,6 +707,10 @@ function readSayTypingResponse(bytes: Uint8Array, from: number, to: number, dept
 }
 
 /** Encodes and decodes hawser.chat.v1.SayTypingResponse. */
-export const SayTypingResponseCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeSayTypingResponse, read: readSayTypingResponse });
-registerCodec(SayTypingResponseSchema, SayTypingResponseCodec);
+export const SayTypingResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeSayTypingResponse, read: readSayTypingResponse });
+/** Describes the message hawser.chat.v1.SayTypingResponse, together with its codec. */
+export const SayTypingResponseSchema: typeof SayTypingResponseSchema$1 = /*@__PURE__*/ withCodec(SayTypingResponseSchema$1, SayTypingResponseCodec);
+
+/** Describes the service hawser.chat.v1.ChatService, together with its codecs. */
+export const ChatService: typeof ChatService$1 = /*@__PURE__*/ withCodecs(ChatService$1, [JoinRequestSchema, ChatMessageSchema, WatchMembersRequestSchema, PresenceEventSchema, WatchTypingRequestSchema, TypingSchema, SendRequestSchema, SendResponseSchema, SayTypingRequestSchema, SayTypingResponseSchema]);
 

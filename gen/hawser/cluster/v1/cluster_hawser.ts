@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { LocateRequest, LocateResponse, WatchRequest, WatchResponse } from "./cluster_pb.js";
-import { ClusterService, LocateRequestSchema, LocateResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./cluster_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { LocateRequest, LocateResponse, WatchRequest, WatchResponse } from "./cluster_pb.js";
+import { ClusterService as ClusterService$1, LocateRequestSchema as LocateRequestSchema$1, LocateResponseSchema as LocateResponseSchema$1, WatchRequestSchema as WatchRequestSchema$1, WatchResponseSchema as WatchResponseSchema$1 } from "./cluster_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, cursor, isCreated, messageCodec, readText, readUint32, readUnknown, registerCodec, textBound, unusual, writeText, writeUint32 } from "hawser/codec";
+import { absent, checkDepth, cursor, isCreated, messageCodec, readText, readUint32, readUnknown, textBound, unusual, withCodec, withCodecs, writeText, writeUint32 } from "hawser/codec";
 
 export * from "./cluster_pb.js";
 
@@ -112,8 +112,9 @@ function readWatchRequest(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.cluster.v1.WatchRequest. */
-export const WatchRequestCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeWatchRequest, read: readWatchRequest });
-registerCodec(WatchRequestSchema, WatchRequestCodec);
+export const WatchRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeWatchRequest, read: readWatchRequest });
+/** Describes the message hawser.cluster.v1.WatchRequest, together with its codec. */
+export const WatchRequestSchema: typeof WatchRequestSchema$1 = /*@__PURE__*/ withCodec(WatchRequestSchema$1, WatchRequestCodec);
 
 function boundWatchResponse(message: Unchecked): number {
   let bound = 6;
@@ -196,8 +197,9 @@ function readWatchResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.cluster.v1.WatchResponse. */
-export const WatchResponseCodec: MessageCodec = messageCodec({ bound: boundWatchResponse, write: writeWatchResponse, read: readWatchResponse });
-registerCodec(WatchResponseSchema, WatchResponseCodec);
+export const WatchResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWatchResponse, write: writeWatchResponse, read: readWatchResponse });
+/** Describes the message hawser.cluster.v1.WatchResponse, together with its codec. */
+export const WatchResponseSchema: typeof WatchResponseSchema$1 = /*@__PURE__*/ withCodec(WatchResponseSchema$1, WatchResponseCodec);
 
 function writeLocateRequest(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.cluster.v1.LocateRequest", strict);
@@ -225,8 +227,9 @@ function readLocateRequest(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.cluster.v1.LocateRequest. */
-export const LocateRequestCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeLocateRequest, read: readLocateRequest });
-registerCodec(LocateRequestSchema, LocateRequestCodec);
+export const LocateRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeLocateRequest, read: readLocateRequest });
+/** Describes the message hawser.cluster.v1.LocateRequest, together with its codec. */
+export const LocateRequestSchema: typeof LocateRequestSchema$1 = /*@__PURE__*/ withCodec(LocateRequestSchema$1, LocateRequestCodec);
 
 function boundLocateResponse(message: Unchecked): number {
   let bound = 0;
@@ -293,6 +296,10 @@ function readLocateResponse(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.cluster.v1.LocateResponse. */
-export const LocateResponseCodec: MessageCodec = messageCodec({ bound: boundLocateResponse, write: writeLocateResponse, read: readLocateResponse });
-registerCodec(LocateResponseSchema, LocateResponseCodec);
+export const LocateResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundLocateResponse, write: writeLocateResponse, read: readLocateResponse });
+/** Describes the message hawser.cluster.v1.LocateResponse, together with its codec. */
+export const LocateResponseSchema: typeof LocateResponseSchema$1 = /*@__PURE__*/ withCodec(LocateResponseSchema$1, LocateResponseCodec);
+
+/** Describes the service hawser.cluster.v1.ClusterService, together with its codecs. */
+export const ClusterService: typeof ClusterService$1 = /*@__PURE__*/ withCodecs(ClusterService$1, [WatchRequestSchema, WatchResponseSchema, LocateRequestSchema, LocateResponseSchema]);
 

@@ -7,12 +7,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { SnapshotRequest, SnapshotResponse, TailRequest, TailResponse, UploadRequest, UploadResponse, WatchRequest, WatchResponse } from "./host_pb.js";
-import { DiskSchema, HostSchema, HostService, LoadSchema, MemorySchema, ProcessSchema, ProcessTableSchema, ReadingSchema, SnapshotRequestSchema, SnapshotResponseSchema, TailRequest_PauseSchema, TailRequest_ResumeSchema, TailRequest_StartSchema, TailRequest_StopSchema, TailRequestSchema, TailResponse_LineSchema, TailResponse_StatusSchema, TailResponseSchema, UploadRequestSchema, UploadResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./host_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { SnapshotRequest, SnapshotResponse, TailRequest, TailResponse, UploadRequest, UploadResponse, WatchRequest, WatchResponse } from "./host_pb.js";
+import { DiskSchema as DiskSchema$1, HostSchema as HostSchema$1, HostService as HostService$1, LoadSchema as LoadSchema$1, MemorySchema as MemorySchema$1, ProcessSchema as ProcessSchema$1, ProcessTableSchema as ProcessTableSchema$1, ReadingSchema as ReadingSchema$1, SnapshotRequestSchema as SnapshotRequestSchema$1, SnapshotResponseSchema as SnapshotResponseSchema$1, TailRequest_PauseSchema as TailRequest_PauseSchema$1, TailRequest_ResumeSchema as TailRequest_ResumeSchema$1, TailRequest_StartSchema as TailRequest_StartSchema$1, TailRequest_StopSchema as TailRequest_StopSchema$1, TailRequestSchema as TailRequestSchema$1, TailResponse_LineSchema as TailResponse_LineSchema$1, TailResponse_StatusSchema as TailResponse_StatusSchema$1, TailResponseSchema as TailResponseSchema$1, UploadRequestSchema as UploadRequestSchema$1, UploadResponseSchema as UploadResponseSchema$1, WatchRequestSchema as WatchRequestSchema$1, WatchResponseSchema as WatchResponseSchema$1 } from "./host_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, bytesBound, checkDepth, closeSpan, cursor, DurationCodec, elements, found, isCreated, isSet, messageCodec, NO_BYTES, oneof, readBytes, readDouble, readInt32, readSpan, readText, readUint32, readUint64, readUnknown, registerCodec, textBound, TimestampCodec, unusual, writeBytes, writeDouble, writeInt32, writeText, writeUint32, writeUint64, written, ZERO } from "hawser/codec";
+import { absent, bytesBound, checkDepth, closeSpan, cursor, DurationCodec, elements, found, isCreated, isSet, messageCodec, NO_BYTES, oneof, readBytes, readDouble, readInt32, readSpan, readText, readUint32, readUint64, readUnknown, textBound, TimestampCodec, unusual, withCodec, withCodecs, writeBytes, writeDouble, writeInt32, writeText, writeUint32, writeUint64, written, ZERO } from "hawser/codec";
 
 export * from "./host_pb.js";
 
@@ -162,8 +162,9 @@ function readSnapshotRequest(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.demo.v1.SnapshotRequest. */
-export const SnapshotRequestCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeSnapshotRequest, read: readSnapshotRequest });
-registerCodec(SnapshotRequestSchema, SnapshotRequestCodec);
+export const SnapshotRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeSnapshotRequest, read: readSnapshotRequest });
+/** Describes the message hawser.demo.v1.SnapshotRequest, together with its codec. */
+export const SnapshotRequestSchema: typeof SnapshotRequestSchema$1 = /*@__PURE__*/ withCodec(SnapshotRequestSchema$1, SnapshotRequestCodec);
 
 function boundSnapshotResponse(message: Unchecked): number {
   let bound = 0;
@@ -230,8 +231,9 @@ function readSnapshotResponse(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes hawser.demo.v1.SnapshotResponse. */
-export const SnapshotResponseCodec: MessageCodec = messageCodec({ bound: boundSnapshotResponse, write: writeSnapshotResponse, read: readSnapshotResponse });
-registerCodec(SnapshotResponseSchema, SnapshotResponseCodec);
+export const SnapshotResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundSnapshotResponse, write: writeSnapshotResponse, read: readSnapshotResponse });
+/** Describes the message hawser.demo.v1.SnapshotResponse, together with its codec. */
+export const SnapshotResponseSchema: typeof SnapshotResponseSchema$1 = /*@__PURE__*/ withCodec(SnapshotResponseSchema$1, SnapshotResponseCodec);
 
 function writeWatchRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.demo.v1.WatchRequest", strict);
@@ -305,8 +307,9 @@ function readWatchRequest(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.demo.v1.WatchRequest. */
-export const WatchRequestCodec: MessageCodec = messageCodec({ bound: () => 40, write: writeWatchRequest, read: readWatchRequest });
-registerCodec(WatchRequestSchema, WatchRequestCodec);
+export const WatchRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 40, write: writeWatchRequest, read: readWatchRequest });
+/** Describes the message hawser.demo.v1.WatchRequest, together with its codec. */
+export const WatchRequestSchema: typeof WatchRequestSchema$1 = /*@__PURE__*/ withCodec(WatchRequestSchema$1, WatchRequestCodec);
 
 function boundWatchResponse(message: Unchecked): number {
   let bound = 11;
@@ -371,8 +374,9 @@ function readWatchResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.demo.v1.WatchResponse. */
-export const WatchResponseCodec: MessageCodec = messageCodec({ bound: boundWatchResponse, write: writeWatchResponse, read: readWatchResponse });
-registerCodec(WatchResponseSchema, WatchResponseCodec);
+export const WatchResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWatchResponse, write: writeWatchResponse, read: readWatchResponse });
+/** Describes the message hawser.demo.v1.WatchResponse, together with its codec. */
+export const WatchResponseSchema: typeof WatchResponseSchema$1 = /*@__PURE__*/ withCodec(WatchResponseSchema$1, WatchResponseCodec);
 
 function boundUploadRequest(message: Unchecked): number {
   let bound = 11;
@@ -455,8 +459,9 @@ function readUploadRequest(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.demo.v1.UploadRequest. */
-export const UploadRequestCodec: MessageCodec = messageCodec({ bound: boundUploadRequest, write: writeUploadRequest, read: readUploadRequest });
-registerCodec(UploadRequestSchema, UploadRequestCodec);
+export const UploadRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundUploadRequest, write: writeUploadRequest, read: readUploadRequest });
+/** Describes the message hawser.demo.v1.UploadRequest, together with its codec. */
+export const UploadRequestSchema: typeof UploadRequestSchema$1 = /*@__PURE__*/ withCodec(UploadRequestSchema$1, UploadRequestCodec);
 
 function boundUploadResponse(message: Unchecked): number {
   let bound = 22;
@@ -555,8 +560,9 @@ function readUploadResponse(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.demo.v1.UploadResponse. */
-export const UploadResponseCodec: MessageCodec = messageCodec({ bound: boundUploadResponse, write: writeUploadResponse, read: readUploadResponse });
-registerCodec(UploadResponseSchema, UploadResponseCodec);
+export const UploadResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundUploadResponse, write: writeUploadResponse, read: readUploadResponse });
+/** Describes the message hawser.demo.v1.UploadResponse, together with its codec. */
+export const UploadResponseSchema: typeof UploadResponseSchema$1 = /*@__PURE__*/ withCodec(UploadResponseSchema$1, UploadResponseCodec);
 
 function boundTailRequest(message: Unchecked): number {
   let bound = 6;
@@ -653,8 +659,9 @@ function readTailRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.demo.v1.TailRequest. */
-export const TailRequestCodec: MessageCodec = messageCodec({ bound: boundTailRequest, write: writeTailRequest, read: readTailRequest });
-registerCodec(TailRequestSchema, TailRequestCodec);
+export const TailRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundTailRequest, write: writeTailRequest, read: readTailRequest });
+/** Describes the message hawser.demo.v1.TailRequest, together with its codec. */
+export const TailRequestSchema: typeof TailRequestSchema$1 = /*@__PURE__*/ withCodec(TailRequestSchema$1, TailRequestCodec);
 
 function boundTailRequest_Start(message: Unchecked): number {
   let bound = 6;
@@ -715,8 +722,9 @@ function readTailRequest_Start(bytes: Uint8Array, from: number, to: number, dept
 }
 
 /** Encodes and decodes hawser.demo.v1.TailRequest.Start. */
-export const TailRequest_StartCodec: MessageCodec = messageCodec({ bound: boundTailRequest_Start, write: writeTailRequest_Start, read: readTailRequest_Start });
-registerCodec(TailRequest_StartSchema, TailRequest_StartCodec);
+export const TailRequest_StartCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundTailRequest_Start, write: writeTailRequest_Start, read: readTailRequest_Start });
+/** Describes the message hawser.demo.v1.TailRequest.Start, together with its codec. */
+export const TailRequest_StartSchema: typeof TailRequest_StartSchema$1 = /*@__PURE__*/ withCodec(TailRequest_StartSchema$1, TailRequest_StartCodec);
 
 function writeTailRequest_Pause(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.demo.v1.TailRequest.Pause", strict);
@@ -744,8 +752,9 @@ function readTailRequest_Pause(bytes: Uint8Array, from: number, to: number, dept
 }
 
 /** Encodes and decodes hawser.demo.v1.TailRequest.Pause. */
-export const TailRequest_PauseCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeTailRequest_Pause, read: readTailRequest_Pause });
-registerCodec(TailRequest_PauseSchema, TailRequest_PauseCodec);
+export const TailRequest_PauseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeTailRequest_Pause, read: readTailRequest_Pause });
+/** Describes the message hawser.demo.v1.TailRequest.Pause, together with its codec. */
+export const TailRequest_PauseSchema: typeof TailRequest_PauseSchema$1 = /*@__PURE__*/ withCodec(TailRequest_PauseSchema$1, TailRequest_PauseCodec);
 
 function writeTailRequest_Resume(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.demo.v1.TailRequest.Resume", strict);
@@ -773,8 +782,9 @@ function readTailRequest_Resume(bytes: Uint8Array, from: number, to: number, dep
 }
 
 /** Encodes and decodes hawser.demo.v1.TailRequest.Resume. */
-export const TailRequest_ResumeCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeTailRequest_Resume, read: readTailRequest_Resume });
-registerCodec(TailRequest_ResumeSchema, TailRequest_ResumeCodec);
+export const TailRequest_ResumeCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeTailRequest_Resume, read: readTailRequest_Resume });
+/** Describes the message hawser.demo.v1.TailRequest.Resume, together with its codec. */
+export const TailRequest_ResumeSchema: typeof TailRequest_ResumeSchema$1 = /*@__PURE__*/ withCodec(TailRequest_ResumeSchema$1, TailRequest_ResumeCodec);
 
 function writeTailRequest_Stop(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.demo.v1.TailRequest.Stop", strict);
@@ -802,8 +812,9 @@ function readTailRequest_Stop(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes hawser.demo.v1.TailRequest.Stop. */
-export const TailRequest_StopCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeTailRequest_Stop, read: readTailRequest_Stop });
-registerCodec(TailRequest_StopSchema, TailRequest_StopCodec);
+export const TailRequest_StopCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeTailRequest_Stop, read: readTailRequest_Stop });
+/** Describes the message hawser.demo.v1.TailRequest.Stop, together with its codec. */
+export const TailRequest_StopSchema: typeof TailRequest_StopSchema$1 = /*@__PURE__*/ withCodec(TailRequest_StopSchema$1, TailRequest_StopCodec);
 
 function boundTailResponse(message: Unchecked): number {
   let bound = 28;
@@ -870,8 +881,9 @@ function readTailResponse(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.demo.v1.TailResponse. */
-export const TailResponseCodec: MessageCodec = messageCodec({ bound: boundTailResponse, write: writeTailResponse, read: readTailResponse });
-registerCodec(TailResponseSchema, TailResponseCodec);
+export const TailResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundTailResponse, write: writeTailResponse, read: readTailResponse });
+/** Describes the message hawser.demo.v1.TailResponse, together with its codec. */
+export const TailResponseSchema: typeof TailResponseSchema$1 = /*@__PURE__*/ withCodec(TailResponseSchema$1, TailResponseCodec);
 
 function boundTailResponse_Line(message: Unchecked): number {
   let bound = 11;
@@ -937,8 +949,9 @@ function readTailResponse_Line(bytes: Uint8Array, from: number, to: number, dept
 }
 
 /** Encodes and decodes hawser.demo.v1.TailResponse.Line. */
-export const TailResponse_LineCodec: MessageCodec = messageCodec({ bound: boundTailResponse_Line, write: writeTailResponse_Line, read: readTailResponse_Line });
-registerCodec(TailResponse_LineSchema, TailResponse_LineCodec);
+export const TailResponse_LineCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundTailResponse_Line, write: writeTailResponse_Line, read: readTailResponse_Line });
+/** Describes the message hawser.demo.v1.TailResponse.Line, together with its codec. */
+export const TailResponse_LineSchema: typeof TailResponse_LineSchema$1 = /*@__PURE__*/ withCodec(TailResponse_LineSchema$1, TailResponse_LineCodec);
 
 function writeTailResponse_Status(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.demo.v1.TailResponse.Status", strict);
@@ -998,8 +1011,9 @@ function readTailResponse_Status(bytes: Uint8Array, from: number, to: number, de
 }
 
 /** Encodes and decodes hawser.demo.v1.TailResponse.Status. */
-export const TailResponse_StatusCodec: MessageCodec = messageCodec({ bound: () => 22, write: writeTailResponse_Status, read: readTailResponse_Status });
-registerCodec(TailResponse_StatusSchema, TailResponse_StatusCodec);
+export const TailResponse_StatusCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 22, write: writeTailResponse_Status, read: readTailResponse_Status });
+/** Describes the message hawser.demo.v1.TailResponse.Status, together with its codec. */
+export const TailResponse_StatusSchema: typeof TailResponse_StatusSchema$1 = /*@__PURE__*/ withCodec(TailResponse_StatusSchema$1, TailResponse_StatusCodec);
 
 function boundHost(message: Unchecked): number {
   let bound = 6;
@@ -1116,8 +1130,9 @@ function readHost(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.demo.v1.Host. */
-export const HostCodec: MessageCodec = messageCodec({ bound: boundHost, write: writeHost, read: readHost });
-registerCodec(HostSchema, HostCodec);
+export const HostCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundHost, write: writeHost, read: readHost });
+/** Describes the message hawser.demo.v1.Host, together with its codec. */
+export const HostSchema: typeof HostSchema$1 = /*@__PURE__*/ withCodec(HostSchema$1, HostCodec);
 
 function boundReading(message: Unchecked): number {
   let bound = 126;
@@ -1248,8 +1263,9 @@ function readReading(bytes: Uint8Array, from: number, to: number, depth: number)
 }
 
 /** Encodes and decodes hawser.demo.v1.Reading. */
-export const ReadingCodec: MessageCodec = messageCodec({ bound: boundReading, write: writeReading, read: readReading });
-registerCodec(ReadingSchema, ReadingCodec);
+export const ReadingCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundReading, write: writeReading, read: readReading });
+/** Describes the message hawser.demo.v1.Reading, together with its codec. */
+export const ReadingSchema: typeof ReadingSchema$1 = /*@__PURE__*/ withCodec(ReadingSchema$1, ReadingCodec);
 
 function writeLoad(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.demo.v1.Load", strict);
@@ -1330,8 +1346,9 @@ function readLoad(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.demo.v1.Load. */
-export const LoadCodec: MessageCodec = messageCodec({ bound: () => 36, write: writeLoad, read: readLoad });
-registerCodec(LoadSchema, LoadCodec);
+export const LoadCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 36, write: writeLoad, read: readLoad });
+/** Describes the message hawser.demo.v1.Load, together with its codec. */
+export const LoadSchema: typeof LoadSchema$1 = /*@__PURE__*/ withCodec(LoadSchema$1, LoadCodec);
 
 function writeMemory(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.demo.v1.Memory", strict);
@@ -1391,8 +1408,9 @@ function readMemory(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.demo.v1.Memory. */
-export const MemoryCodec: MessageCodec = messageCodec({ bound: () => 22, write: writeMemory, read: readMemory });
-registerCodec(MemorySchema, MemoryCodec);
+export const MemoryCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 22, write: writeMemory, read: readMemory });
+/** Describes the message hawser.demo.v1.Memory, together with its codec. */
+export const MemorySchema: typeof MemorySchema$1 = /*@__PURE__*/ withCodec(MemorySchema$1, MemoryCodec);
 
 function boundDisk(message: Unchecked): number {
   let bound = 22;
@@ -1474,8 +1492,9 @@ function readDisk(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.demo.v1.Disk. */
-export const DiskCodec: MessageCodec = messageCodec({ bound: boundDisk, write: writeDisk, read: readDisk });
-registerCodec(DiskSchema, DiskCodec);
+export const DiskCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundDisk, write: writeDisk, read: readDisk });
+/** Describes the message hawser.demo.v1.Disk, together with its codec. */
+export const DiskSchema: typeof DiskSchema$1 = /*@__PURE__*/ withCodec(DiskSchema$1, DiskCodec);
 
 function boundProcessTable(message: Unchecked): number {
   let bound = 6;
@@ -1561,8 +1580,9 @@ function readProcessTable(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.demo.v1.ProcessTable. */
-export const ProcessTableCodec: MessageCodec = messageCodec({ bound: boundProcessTable, write: writeProcessTable, read: readProcessTable });
-registerCodec(ProcessTableSchema, ProcessTableCodec);
+export const ProcessTableCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundProcessTable, write: writeProcessTable, read: readProcessTable });
+/** Describes the message hawser.demo.v1.ProcessTable, together with its codec. */
+export const ProcessTableSchema: typeof ProcessTableSchema$1 = /*@__PURE__*/ withCodec(ProcessTableSchema$1, ProcessTableCodec);
 
 function boundProcess(message: Unchecked): number {
   let bound = 26;
@@ -1662,6 +1682,10 @@ function readProcess(bytes: Uint8Array, from: number, to: number, depth: number)
 }
 
 /** Encodes and decodes hawser.demo.v1.Process. */
-export const ProcessCodec: MessageCodec = messageCodec({ bound: boundProcess, write: writeProcess, read: readProcess });
-registerCodec(ProcessSchema, ProcessCodec);
+export const ProcessCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundProcess, write: writeProcess, read: readProcess });
+/** Describes the message hawser.demo.v1.Process, together with its codec. */
+export const ProcessSchema: typeof ProcessSchema$1 = /*@__PURE__*/ withCodec(ProcessSchema$1, ProcessCodec);
+
+/** Describes the service hawser.demo.v1.HostService, together with its codecs. */
+export const HostService: typeof HostService$1 = /*@__PURE__*/ withCodecs(HostService$1, [SnapshotRequestSchema, SnapshotResponseSchema, WatchRequestSchema, WatchResponseSchema, UploadRequestSchema, UploadResponseSchema, TailRequestSchema, TailResponseSchema]);
 

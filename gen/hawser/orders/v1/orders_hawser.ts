@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { BreakRequest, BreakResponse, DivideRequest, DivideResponse, HaggleRequest, HaggleResponse, LoadRequest, LoadResponse, PlaceRequest, PlaceResponse, WatchRequest, WatchResponse } from "./orders_pb.js";
-import { AddressSchema, BreakRequestSchema, BreakResponseSchema, BrokenSchema, DivideRequestSchema, DivideResponseSchema, HaggleRequestSchema, HaggleResponseSchema, ItemSchema, LoadRequestSchema, LoadResponseSchema, OrderService, PlaceRequestSchema, PlaceResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./orders_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { BreakRequest, BreakResponse, DivideRequest, DivideResponse, HaggleRequest, HaggleResponse, LoadRequest, LoadResponse, PlaceRequest, PlaceResponse, WatchRequest, WatchResponse } from "./orders_pb.js";
+import { AddressSchema as AddressSchema$1, BreakRequestSchema as BreakRequestSchema$1, BreakResponseSchema as BreakResponseSchema$1, BrokenSchema as BrokenSchema$1, DivideRequestSchema as DivideRequestSchema$1, DivideResponseSchema as DivideResponseSchema$1, HaggleRequestSchema as HaggleRequestSchema$1, HaggleResponseSchema as HaggleResponseSchema$1, ItemSchema as ItemSchema$1, LoadRequestSchema as LoadRequestSchema$1, LoadResponseSchema as LoadResponseSchema$1, OrderService as OrderService$1, PlaceRequestSchema as PlaceRequestSchema$1, PlaceResponseSchema as PlaceResponseSchema$1, WatchRequestSchema as WatchRequestSchema$1, WatchResponseSchema as WatchResponseSchema$1 } from "./orders_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, closeSpan, cursor, elements, isCreated, isSet, messageCodec, oneof, readSpan, readText, readUint32, readUnknown, registerCodec, textBound, unusual, writeText, writeUint32 } from "hawser/codec";
+import { absent, checkDepth, closeSpan, cursor, elements, isCreated, isSet, messageCodec, oneof, readSpan, readText, readUint32, readUnknown, textBound, unusual, withCodec, withCodecs, writeText, writeUint32 } from "hawser/codec";
 
 export * from "./orders_pb.js";
 
@@ -198,8 +198,9 @@ function readItem(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.orders.v1.Item. */
-export const ItemCodec: MessageCodec = messageCodec({ bound: boundItem, write: writeItem, read: readItem });
-registerCodec(ItemSchema, ItemCodec);
+export const ItemCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundItem, write: writeItem, read: readItem });
+/** Describes the message hawser.orders.v1.Item, together with its codec. */
+export const ItemSchema: typeof ItemSchema$1 = /*@__PURE__*/ withCodec(ItemSchema$1, ItemCodec);
 
 function boundAddress(message: Unchecked): number {
   let bound = 0;
@@ -249,8 +250,9 @@ function readAddress(bytes: Uint8Array, from: number, to: number, depth: number)
 }
 
 /** Encodes and decodes hawser.orders.v1.Address. */
-export const AddressCodec: MessageCodec = messageCodec({ bound: boundAddress, write: writeAddress, read: readAddress });
-registerCodec(AddressSchema, AddressCodec);
+export const AddressCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundAddress, write: writeAddress, read: readAddress });
+/** Describes the message hawser.orders.v1.Address, together with its codec. */
+export const AddressSchema: typeof AddressSchema$1 = /*@__PURE__*/ withCodec(AddressSchema$1, AddressCodec);
 
 function boundPlaceRequest(message: Unchecked): number {
   let bound = 0;
@@ -378,8 +380,9 @@ function readPlaceRequest(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.orders.v1.PlaceRequest. */
-export const PlaceRequestCodec: MessageCodec = messageCodec({ bound: boundPlaceRequest, write: writePlaceRequest, read: readPlaceRequest });
-registerCodec(PlaceRequestSchema, PlaceRequestCodec);
+export const PlaceRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPlaceRequest, write: writePlaceRequest, read: readPlaceRequest });
+/** Describes the message hawser.orders.v1.PlaceRequest, together with its codec. */
+export const PlaceRequestSchema: typeof PlaceRequestSchema$1 = /*@__PURE__*/ withCodec(PlaceRequestSchema$1, PlaceRequestCodec);
 
 function writePlaceResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.orders.v1.PlaceResponse", strict);
@@ -423,8 +426,9 @@ function readPlaceResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.orders.v1.PlaceResponse. */
-export const PlaceResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writePlaceResponse, read: readPlaceResponse });
-registerCodec(PlaceResponseSchema, PlaceResponseCodec);
+export const PlaceResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writePlaceResponse, read: readPlaceResponse });
+/** Describes the message hawser.orders.v1.PlaceResponse, together with its codec. */
+export const PlaceResponseSchema: typeof PlaceResponseSchema$1 = /*@__PURE__*/ withCodec(PlaceResponseSchema$1, PlaceResponseCodec);
 
 function boundWatchRequest(message: Unchecked): number {
   let bound = 6;
@@ -503,8 +507,9 @@ function readWatchRequest(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.orders.v1.WatchRequest. */
-export const WatchRequestCodec: MessageCodec = messageCodec({ bound: boundWatchRequest, write: writeWatchRequest, read: readWatchRequest });
-registerCodec(WatchRequestSchema, WatchRequestCodec);
+export const WatchRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWatchRequest, write: writeWatchRequest, read: readWatchRequest });
+/** Describes the message hawser.orders.v1.WatchRequest, together with its codec. */
+export const WatchRequestSchema: typeof WatchRequestSchema$1 = /*@__PURE__*/ withCodec(WatchRequestSchema$1, WatchRequestCodec);
 
 function writeWatchResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.orders.v1.WatchResponse", strict);
@@ -548,8 +553,9 @@ function readWatchResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.orders.v1.WatchResponse. */
-export const WatchResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeWatchResponse, read: readWatchResponse });
-registerCodec(WatchResponseSchema, WatchResponseCodec);
+export const WatchResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeWatchResponse, read: readWatchResponse });
+/** Describes the message hawser.orders.v1.WatchResponse, together with its codec. */
+export const WatchResponseSchema: typeof WatchResponseSchema$1 = /*@__PURE__*/ withCodec(WatchResponseSchema$1, WatchResponseCodec);
 
 function boundLoadRequest(message: Unchecked): number {
   let bound = 0;
@@ -599,8 +605,9 @@ function readLoadRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.orders.v1.LoadRequest. */
-export const LoadRequestCodec: MessageCodec = messageCodec({ bound: boundLoadRequest, write: writeLoadRequest, read: readLoadRequest });
-registerCodec(LoadRequestSchema, LoadRequestCodec);
+export const LoadRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundLoadRequest, write: writeLoadRequest, read: readLoadRequest });
+/** Describes the message hawser.orders.v1.LoadRequest, together with its codec. */
+export const LoadRequestSchema: typeof LoadRequestSchema$1 = /*@__PURE__*/ withCodec(LoadRequestSchema$1, LoadRequestCodec);
 
 function writeLoadResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.orders.v1.LoadResponse", strict);
@@ -644,8 +651,9 @@ function readLoadResponse(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.orders.v1.LoadResponse. */
-export const LoadResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeLoadResponse, read: readLoadResponse });
-registerCodec(LoadResponseSchema, LoadResponseCodec);
+export const LoadResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeLoadResponse, read: readLoadResponse });
+/** Describes the message hawser.orders.v1.LoadResponse, together with its codec. */
+export const LoadResponseSchema: typeof LoadResponseSchema$1 = /*@__PURE__*/ withCodec(LoadResponseSchema$1, LoadResponseCodec);
 
 function writeHaggleRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.orders.v1.HaggleRequest", strict);
@@ -689,8 +697,9 @@ function readHaggleRequest(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.orders.v1.HaggleRequest. */
-export const HaggleRequestCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeHaggleRequest, read: readHaggleRequest });
-registerCodec(HaggleRequestSchema, HaggleRequestCodec);
+export const HaggleRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeHaggleRequest, read: readHaggleRequest });
+/** Describes the message hawser.orders.v1.HaggleRequest, together with its codec. */
+export const HaggleRequestSchema: typeof HaggleRequestSchema$1 = /*@__PURE__*/ withCodec(HaggleRequestSchema$1, HaggleRequestCodec);
 
 function writeHaggleResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.orders.v1.HaggleResponse", strict);
@@ -734,8 +743,9 @@ function readHaggleResponse(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.orders.v1.HaggleResponse. */
-export const HaggleResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeHaggleResponse, read: readHaggleResponse });
-registerCodec(HaggleResponseSchema, HaggleResponseCodec);
+export const HaggleResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeHaggleResponse, read: readHaggleResponse });
+/** Describes the message hawser.orders.v1.HaggleResponse, together with its codec. */
+export const HaggleResponseSchema: typeof HaggleResponseSchema$1 = /*@__PURE__*/ withCodec(HaggleResponseSchema$1, HaggleResponseCodec);
 
 function boundBroken(message: Unchecked): number {
   let bound = 0;
@@ -785,8 +795,9 @@ function readBroken(bytes: Uint8Array, from: number, to: number, depth: number):
 }
 
 /** Encodes and decodes hawser.orders.v1.Broken. */
-export const BrokenCodec: MessageCodec = messageCodec({ bound: boundBroken, write: writeBroken, read: readBroken });
-registerCodec(BrokenSchema, BrokenCodec);
+export const BrokenCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundBroken, write: writeBroken, read: readBroken });
+/** Describes the message hawser.orders.v1.Broken, together with its codec. */
+export const BrokenSchema: typeof BrokenSchema$1 = /*@__PURE__*/ withCodec(BrokenSchema$1, BrokenCodec);
 
 function boundBreakRequest(message: Unchecked): number {
   let bound = 0;
@@ -836,8 +847,9 @@ function readBreakRequest(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.orders.v1.BreakRequest. */
-export const BreakRequestCodec: MessageCodec = messageCodec({ bound: boundBreakRequest, write: writeBreakRequest, read: readBreakRequest });
-registerCodec(BreakRequestSchema, BreakRequestCodec);
+export const BreakRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundBreakRequest, write: writeBreakRequest, read: readBreakRequest });
+/** Describes the message hawser.orders.v1.BreakRequest, together with its codec. */
+export const BreakRequestSchema: typeof BreakRequestSchema$1 = /*@__PURE__*/ withCodec(BreakRequestSchema$1, BreakRequestCodec);
 
 function writeBreakResponse(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.orders.v1.BreakResponse", strict);
@@ -865,8 +877,9 @@ function readBreakResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.orders.v1.BreakResponse. */
-export const BreakResponseCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeBreakResponse, read: readBreakResponse });
-registerCodec(BreakResponseSchema, BreakResponseCodec);
+export const BreakResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeBreakResponse, read: readBreakResponse });
+/** Describes the message hawser.orders.v1.BreakResponse, together with its codec. */
+export const BreakResponseSchema: typeof BreakResponseSchema$1 = /*@__PURE__*/ withCodec(BreakResponseSchema$1, BreakResponseCodec);
 
 function writeDivideRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.orders.v1.DivideRequest", strict);
@@ -910,8 +923,9 @@ function readDivideRequest(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.orders.v1.DivideRequest. */
-export const DivideRequestCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeDivideRequest, read: readDivideRequest });
-registerCodec(DivideRequestSchema, DivideRequestCodec);
+export const DivideRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeDivideRequest, read: readDivideRequest });
+/** Describes the message hawser.orders.v1.DivideRequest, together with its codec. */
+export const DivideRequestSchema: typeof DivideRequestSchema$1 = /*@__PURE__*/ withCodec(DivideRequestSchema$1, DivideRequestCodec);
 
 function writeDivideResponse(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.orders.v1.DivideResponse", strict);
@@ -939,6 +953,10 @@ function readDivideResponse(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.orders.v1.DivideResponse. */
-export const DivideResponseCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeDivideResponse, read: readDivideResponse });
-registerCodec(DivideResponseSchema, DivideResponseCodec);
+export const DivideResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeDivideResponse, read: readDivideResponse });
+/** Describes the message hawser.orders.v1.DivideResponse, together with its codec. */
+export const DivideResponseSchema: typeof DivideResponseSchema$1 = /*@__PURE__*/ withCodec(DivideResponseSchema$1, DivideResponseCodec);
+
+/** Describes the service hawser.orders.v1.OrderService, together with its codecs. */
+export const OrderService: typeof OrderService$1 = /*@__PURE__*/ withCodecs(OrderService$1, [PlaceRequestSchema, PlaceResponseSchema, WatchRequestSchema, WatchResponseSchema, LoadRequestSchema, LoadResponseSchema, HaggleRequestSchema, HaggleResponseSchema, BreakRequestSchema, BreakResponseSchema, DivideRequestSchema, DivideResponseSchema]);
 

@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { checkDepth, cursor, found, isCreated, isSet, messageCodec, prototypeOf, readSpan, readUnknown, registerCodec, TimestampCodec, unusual, written } from "hawser/codec";
-import { ExtendableSchema, NotExtendedSchema } from "./base_pb.js";
+import { checkDepth, cursor, found, isCreated, isSet, messageCodec, prototypeOf, readSpan, readUnknown, TimestampCodec, unusual, withCodec, written } from "hawser/codec";
+import { ExtendableSchema as ExtendableSchema$1, NotExtendedSchema as NotExtendedSchema$1 } from "./base_pb.js";
 
 export * from "./base_pb.js";
 
-const ExtendableCodecDefaults: object | null = prototypeOf(ExtendableSchema);
+const ExtendableCodecDefaults: object | null = prototypeOf(ExtendableSchema$1);
 
 function writeExtendable(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.reflected.v1.Extendable", strict);
@@ -53,10 +53,11 @@ function readExtendable(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes hawser.reflected.v1.Extendable. */
-export const ExtendableCodec: MessageCodec = messageCodec({ bound: () => 28, write: writeExtendable, read: readExtendable });
-registerCodec(ExtendableSchema, ExtendableCodec);
+export const ExtendableCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 28, write: writeExtendable, read: readExtendable });
+/** Describes the message hawser.reflected.v1.Extendable, together with its codec. */
+export const ExtendableSchema: typeof ExtendableSchema$1 = /*@__PURE__*/ withCodec(ExtendableSchema$1, ExtendableCodec);
 
-const NotExtendedCodecDefaults: object | null = prototypeOf(NotExtendedSchema);
+const NotExtendedCodecDefaults: object | null = prototypeOf(NotExtendedSchema$1);
 
 function writeNotExtended(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.reflected.v1.NotExtended", strict);
@@ -83,6 +84,7 @@ function readNotExtended(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.reflected.v1.NotExtended. */
-export const NotExtendedCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeNotExtended, read: readNotExtended });
-registerCodec(NotExtendedSchema, NotExtendedCodec);
+export const NotExtendedCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeNotExtended, read: readNotExtended });
+/** Describes the message hawser.reflected.v1.NotExtended, together with its codec. */
+export const NotExtendedSchema: typeof NotExtendedSchema$1 = /*@__PURE__*/ withCodec(NotExtendedSchema$1, NotExtendedCodec);
 

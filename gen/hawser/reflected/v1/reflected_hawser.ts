@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ReflectRequest, ReflectResponse } from "./reflected_pb.js";
-import { ReflectedService, ReflectRequest_NestedSchema, ReflectRequestSchema, ReflectResponseSchema } from "./reflected_pb.js";
 import type { CallOptions, HandlerContext, Routes, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { ReflectRequest, ReflectResponse } from "./reflected_pb.js";
+import { ReflectedService as ReflectedService$1, ReflectRequest_NestedSchema as ReflectRequest_NestedSchema$1, ReflectRequestSchema as ReflectRequestSchema$1, ReflectResponseSchema as ReflectResponseSchema$1 } from "./reflected_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { checkDepth, closeSpan, cursor, found, isCreated, isSet, mapKeys, messageCodec, oneof, prototypeOf, readInt32, readInt64, readLooseText, readSpan, readUnknown, registerCodec, setEntry, textBound, unusual, writeInt32, writeInt64, writeText, written } from "hawser/codec";
+import { checkDepth, closeSpan, cursor, found, isCreated, isSet, mapKeys, messageCodec, oneof, prototypeOf, readInt32, readInt64, readLooseText, readSpan, readUnknown, setEntry, textBound, unusual, withCodec, withCodecs, writeInt32, writeInt64, writeText, written } from "hawser/codec";
 import { ExtendableCodec } from "./base_hawser.js";
 
 export * from "./reflected_pb.js";
@@ -63,7 +63,7 @@ export function reflectedServiceRoutes(handlers: Partial<ReflectedServiceHandler
   };
 }
 
-const ReflectRequestCodecDefaults: object | null = prototypeOf(ReflectRequestSchema);
+const ReflectRequestCodecDefaults: object | null = prototypeOf(ReflectRequestSchema$1);
 
 function boundReflectRequest(message: Unchecked): number {
   let bound = 28;
@@ -182,10 +182,11 @@ function readReflectRequest(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.reflected.v1.ReflectRequest. */
-export const ReflectRequestCodec: MessageCodec = messageCodec({ bound: boundReflectRequest, write: writeReflectRequest, read: readReflectRequest });
-registerCodec(ReflectRequestSchema, ReflectRequestCodec);
+export const ReflectRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundReflectRequest, write: writeReflectRequest, read: readReflectRequest });
+/** Describes the message hawser.reflected.v1.ReflectRequest, together with its codec. */
+export const ReflectRequestSchema: typeof ReflectRequestSchema$1 = /*@__PURE__*/ withCodec(ReflectRequestSchema$1, ReflectRequestCodec);
 
-const ReflectRequest_NestedCodecDefaults: object | null = prototypeOf(ReflectRequest_NestedSchema);
+const ReflectRequest_NestedCodecDefaults: object | null = prototypeOf(ReflectRequest_NestedSchema$1);
 
 function writeReflectRequest_Nested(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.reflected.v1.ReflectRequest.Nested", strict);
@@ -226,10 +227,11 @@ function readReflectRequest_Nested(bytes: Uint8Array, from: number, to: number, 
 }
 
 /** Encodes and decodes hawser.reflected.v1.ReflectRequest.Nested. */
-export const ReflectRequest_NestedCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeReflectRequest_Nested, read: readReflectRequest_Nested });
-registerCodec(ReflectRequest_NestedSchema, ReflectRequest_NestedCodec);
+export const ReflectRequest_NestedCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeReflectRequest_Nested, read: readReflectRequest_Nested });
+/** Describes the message hawser.reflected.v1.ReflectRequest.Nested, together with its codec. */
+export const ReflectRequest_NestedSchema: typeof ReflectRequest_NestedSchema$1 = /*@__PURE__*/ withCodec(ReflectRequest_NestedSchema$1, ReflectRequest_NestedCodec);
 
-const ReflectResponseCodecDefaults: object | null = prototypeOf(ReflectResponseSchema);
+const ReflectResponseCodecDefaults: object | null = prototypeOf(ReflectResponseSchema$1);
 
 function writeReflectResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.reflected.v1.ReflectResponse", strict);
@@ -286,6 +288,10 @@ function readReflectResponse(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.reflected.v1.ReflectResponse. */
-export const ReflectResponseCodec: MessageCodec = messageCodec({ bound: () => 45, write: writeReflectResponse, read: readReflectResponse });
-registerCodec(ReflectResponseSchema, ReflectResponseCodec);
+export const ReflectResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 45, write: writeReflectResponse, read: readReflectResponse });
+/** Describes the message hawser.reflected.v1.ReflectResponse, together with its codec. */
+export const ReflectResponseSchema: typeof ReflectResponseSchema$1 = /*@__PURE__*/ withCodec(ReflectResponseSchema$1, ReflectResponseCodec);
+
+/** Describes the service hawser.reflected.v1.ReflectedService, together with its codecs. */
+export const ReflectedService: typeof ReflectedService$1 = /*@__PURE__*/ withCodecs(ReflectedService$1, [ReflectRequestSchema, ReflectResponseSchema]);
 

@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { AddRequest, AddResponse, ExchangeRequest, ExchangeResponse, FollowRequest, FollowResponse, IncrementRequest, IncrementResponse, ReadRequest, ReadResponse, SetRequest, SetResponse, SumRequest, SumResponse, WatchRequest, WatchResponse } from "./counter_pb.js";
-import { AddRequestSchema, AddResponseSchema, CounterService, ExchangeRequestSchema, ExchangeResponseSchema, FollowRequestSchema, FollowResponseSchema, IncrementRequestSchema, IncrementResponseSchema, ReadRequestSchema, ReadResponseSchema, SetRequestSchema, SetResponseSchema, SumRequestSchema, SumResponseSchema, WatchRequestSchema, WatchResponseSchema } from "./counter_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { AddRequest, AddResponse, ExchangeRequest, ExchangeResponse, FollowRequest, FollowResponse, IncrementRequest, IncrementResponse, ReadRequest, ReadResponse, SetRequest, SetResponse, SumRequest, SumResponse, WatchRequest, WatchResponse } from "./counter_pb.js";
+import { AddRequestSchema as AddRequestSchema$1, AddResponseSchema as AddResponseSchema$1, CounterService as CounterService$1, ExchangeRequestSchema as ExchangeRequestSchema$1, ExchangeResponseSchema as ExchangeResponseSchema$1, FollowRequestSchema as FollowRequestSchema$1, FollowResponseSchema as FollowResponseSchema$1, IncrementRequestSchema as IncrementRequestSchema$1, IncrementResponseSchema as IncrementResponseSchema$1, ReadRequestSchema as ReadRequestSchema$1, ReadResponseSchema as ReadResponseSchema$1, SetRequestSchema as SetRequestSchema$1, SetResponseSchema as SetResponseSchema$1, SumRequestSchema as SumRequestSchema$1, SumResponseSchema as SumResponseSchema$1, WatchRequestSchema as WatchRequestSchema$1, WatchResponseSchema as WatchResponseSchema$1 } from "./counter_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, cursor, isCreated, messageCodec, readUint32, readUint64, readUnknown, registerCodec, unusual, writeUint32, writeUint64, ZERO } from "hawser/codec";
+import { absent, checkDepth, cursor, isCreated, messageCodec, readUint32, readUint64, readUnknown, unusual, withCodec, withCodecs, writeUint32, writeUint64, ZERO } from "hawser/codec";
 
 export * from "./counter_pb.js";
 
@@ -220,8 +220,9 @@ function readIncrementRequest(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes hawser.test.v1.IncrementRequest. */
-export const IncrementRequestCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeIncrementRequest, read: readIncrementRequest });
-registerCodec(IncrementRequestSchema, IncrementRequestCodec);
+export const IncrementRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeIncrementRequest, read: readIncrementRequest });
+/** Describes the message hawser.test.v1.IncrementRequest, together with its codec. */
+export const IncrementRequestSchema: typeof IncrementRequestSchema$1 = /*@__PURE__*/ withCodec(IncrementRequestSchema$1, IncrementRequestCodec);
 
 function writeIncrementResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.IncrementResponse", strict);
@@ -265,8 +266,9 @@ function readIncrementResponse(bytes: Uint8Array, from: number, to: number, dept
 }
 
 /** Encodes and decodes hawser.test.v1.IncrementResponse. */
-export const IncrementResponseCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeIncrementResponse, read: readIncrementResponse });
-registerCodec(IncrementResponseSchema, IncrementResponseCodec);
+export const IncrementResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeIncrementResponse, read: readIncrementResponse });
+/** Describes the message hawser.test.v1.IncrementResponse, together with its codec. */
+export const IncrementResponseSchema: typeof IncrementResponseSchema$1 = /*@__PURE__*/ withCodec(IncrementResponseSchema$1, IncrementResponseCodec);
 
 function writeAddRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.AddRequest", strict);
@@ -310,8 +312,9 @@ function readAddRequest(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes hawser.test.v1.AddRequest. */
-export const AddRequestCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeAddRequest, read: readAddRequest });
-registerCodec(AddRequestSchema, AddRequestCodec);
+export const AddRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeAddRequest, read: readAddRequest });
+/** Describes the message hawser.test.v1.AddRequest, together with its codec. */
+export const AddRequestSchema: typeof AddRequestSchema$1 = /*@__PURE__*/ withCodec(AddRequestSchema$1, AddRequestCodec);
 
 function writeAddResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.AddResponse", strict);
@@ -355,8 +358,9 @@ function readAddResponse(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.test.v1.AddResponse. */
-export const AddResponseCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeAddResponse, read: readAddResponse });
-registerCodec(AddResponseSchema, AddResponseCodec);
+export const AddResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeAddResponse, read: readAddResponse });
+/** Describes the message hawser.test.v1.AddResponse, together with its codec. */
+export const AddResponseSchema: typeof AddResponseSchema$1 = /*@__PURE__*/ withCodec(AddResponseSchema$1, AddResponseCodec);
 
 function writeSetRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.SetRequest", strict);
@@ -400,8 +404,9 @@ function readSetRequest(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes hawser.test.v1.SetRequest. */
-export const SetRequestCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeSetRequest, read: readSetRequest });
-registerCodec(SetRequestSchema, SetRequestCodec);
+export const SetRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeSetRequest, read: readSetRequest });
+/** Describes the message hawser.test.v1.SetRequest, together with its codec. */
+export const SetRequestSchema: typeof SetRequestSchema$1 = /*@__PURE__*/ withCodec(SetRequestSchema$1, SetRequestCodec);
 
 function writeSetResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.SetResponse", strict);
@@ -445,8 +450,9 @@ function readSetResponse(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.test.v1.SetResponse. */
-export const SetResponseCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeSetResponse, read: readSetResponse });
-registerCodec(SetResponseSchema, SetResponseCodec);
+export const SetResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeSetResponse, read: readSetResponse });
+/** Describes the message hawser.test.v1.SetResponse, together with its codec. */
+export const SetResponseSchema: typeof SetResponseSchema$1 = /*@__PURE__*/ withCodec(SetResponseSchema$1, SetResponseCodec);
 
 function writeReadRequest(message: Unchecked, _into: Uint8Array, at: number, strict: boolean): number {
   isCreated(message, "hawser.test.v1.ReadRequest", strict);
@@ -474,8 +480,9 @@ function readReadRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.test.v1.ReadRequest. */
-export const ReadRequestCodec: MessageCodec = messageCodec({ bound: () => 0, write: writeReadRequest, read: readReadRequest });
-registerCodec(ReadRequestSchema, ReadRequestCodec);
+export const ReadRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 0, write: writeReadRequest, read: readReadRequest });
+/** Describes the message hawser.test.v1.ReadRequest, together with its codec. */
+export const ReadRequestSchema: typeof ReadRequestSchema$1 = /*@__PURE__*/ withCodec(ReadRequestSchema$1, ReadRequestCodec);
 
 function writeReadResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.ReadResponse", strict);
@@ -519,8 +526,9 @@ function readReadResponse(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.test.v1.ReadResponse. */
-export const ReadResponseCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeReadResponse, read: readReadResponse });
-registerCodec(ReadResponseSchema, ReadResponseCodec);
+export const ReadResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeReadResponse, read: readReadResponse });
+/** Describes the message hawser.test.v1.ReadResponse, together with its codec. */
+export const ReadResponseSchema: typeof ReadResponseSchema$1 = /*@__PURE__*/ withCodec(ReadResponseSchema$1, ReadResponseCodec);
 
 function writeWatchRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.WatchRequest", strict);
@@ -564,8 +572,9 @@ function readWatchRequest(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.test.v1.WatchRequest. */
-export const WatchRequestCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeWatchRequest, read: readWatchRequest });
-registerCodec(WatchRequestSchema, WatchRequestCodec);
+export const WatchRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeWatchRequest, read: readWatchRequest });
+/** Describes the message hawser.test.v1.WatchRequest, together with its codec. */
+export const WatchRequestSchema: typeof WatchRequestSchema$1 = /*@__PURE__*/ withCodec(WatchRequestSchema$1, WatchRequestCodec);
 
 function writeWatchResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.WatchResponse", strict);
@@ -609,8 +618,9 @@ function readWatchResponse(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.test.v1.WatchResponse. */
-export const WatchResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeWatchResponse, read: readWatchResponse });
-registerCodec(WatchResponseSchema, WatchResponseCodec);
+export const WatchResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeWatchResponse, read: readWatchResponse });
+/** Describes the message hawser.test.v1.WatchResponse, together with its codec. */
+export const WatchResponseSchema: typeof WatchResponseSchema$1 = /*@__PURE__*/ withCodec(WatchResponseSchema$1, WatchResponseCodec);
 
 function writeFollowRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.FollowRequest", strict);
@@ -654,8 +664,9 @@ function readFollowRequest(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.test.v1.FollowRequest. */
-export const FollowRequestCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeFollowRequest, read: readFollowRequest });
-registerCodec(FollowRequestSchema, FollowRequestCodec);
+export const FollowRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeFollowRequest, read: readFollowRequest });
+/** Describes the message hawser.test.v1.FollowRequest, together with its codec. */
+export const FollowRequestSchema: typeof FollowRequestSchema$1 = /*@__PURE__*/ withCodec(FollowRequestSchema$1, FollowRequestCodec);
 
 function writeFollowResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.FollowResponse", strict);
@@ -699,8 +710,9 @@ function readFollowResponse(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.test.v1.FollowResponse. */
-export const FollowResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeFollowResponse, read: readFollowResponse });
-registerCodec(FollowResponseSchema, FollowResponseCodec);
+export const FollowResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeFollowResponse, read: readFollowResponse });
+/** Describes the message hawser.test.v1.FollowResponse, together with its codec. */
+export const FollowResponseSchema: typeof FollowResponseSchema$1 = /*@__PURE__*/ withCodec(FollowResponseSchema$1, FollowResponseCodec);
 
 function writeSumRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.SumRequest", strict);
@@ -744,8 +756,9 @@ function readSumRequest(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes hawser.test.v1.SumRequest. */
-export const SumRequestCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeSumRequest, read: readSumRequest });
-registerCodec(SumRequestSchema, SumRequestCodec);
+export const SumRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeSumRequest, read: readSumRequest });
+/** Describes the message hawser.test.v1.SumRequest, together with its codec. */
+export const SumRequestSchema: typeof SumRequestSchema$1 = /*@__PURE__*/ withCodec(SumRequestSchema$1, SumRequestCodec);
 
 function writeSumResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.SumResponse", strict);
@@ -789,8 +802,9 @@ function readSumResponse(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.test.v1.SumResponse. */
-export const SumResponseCodec: MessageCodec = messageCodec({ bound: () => 11, write: writeSumResponse, read: readSumResponse });
-registerCodec(SumResponseSchema, SumResponseCodec);
+export const SumResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 11, write: writeSumResponse, read: readSumResponse });
+/** Describes the message hawser.test.v1.SumResponse, together with its codec. */
+export const SumResponseSchema: typeof SumResponseSchema$1 = /*@__PURE__*/ withCodec(SumResponseSchema$1, SumResponseCodec);
 
 function writeExchangeRequest(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.ExchangeRequest", strict);
@@ -834,8 +848,9 @@ function readExchangeRequest(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.test.v1.ExchangeRequest. */
-export const ExchangeRequestCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeExchangeRequest, read: readExchangeRequest });
-registerCodec(ExchangeRequestSchema, ExchangeRequestCodec);
+export const ExchangeRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeExchangeRequest, read: readExchangeRequest });
+/** Describes the message hawser.test.v1.ExchangeRequest, together with its codec. */
+export const ExchangeRequestSchema: typeof ExchangeRequestSchema$1 = /*@__PURE__*/ withCodec(ExchangeRequestSchema$1, ExchangeRequestCodec);
 
 function writeExchangeResponse(message: Unchecked, into: Uint8Array, at: number, strict: boolean): number {
   const created = isCreated(message, "hawser.test.v1.ExchangeResponse", strict);
@@ -879,6 +894,10 @@ function readExchangeResponse(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes hawser.test.v1.ExchangeResponse. */
-export const ExchangeResponseCodec: MessageCodec = messageCodec({ bound: () => 6, write: writeExchangeResponse, read: readExchangeResponse });
-registerCodec(ExchangeResponseSchema, ExchangeResponseCodec);
+export const ExchangeResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: () => 6, write: writeExchangeResponse, read: readExchangeResponse });
+/** Describes the message hawser.test.v1.ExchangeResponse, together with its codec. */
+export const ExchangeResponseSchema: typeof ExchangeResponseSchema$1 = /*@__PURE__*/ withCodec(ExchangeResponseSchema$1, ExchangeResponseCodec);
+
+/** Describes the service hawser.test.v1.CounterService, together with its codecs. */
+export const CounterService: typeof CounterService$1 = /*@__PURE__*/ withCodecs(CounterService$1, [IncrementRequestSchema, IncrementResponseSchema, AddRequestSchema, AddResponseSchema, SetRequestSchema, SetResponseSchema, ReadRequestSchema, ReadResponseSchema, WatchRequestSchema, WatchResponseSchema, FollowRequestSchema, FollowResponseSchema, SumRequestSchema, SumResponseSchema, ExchangeRequestSchema, ExchangeResponseSchema]);
 

@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CollectRequest, CollectResponse, ConverseRequest, ConverseResponse, EchoRequest, EchoResponse, RepeatRequest, RepeatResponse } from "./echo_pb.js";
-import { CollectRequestSchema, CollectResponseSchema, ConverseRequestSchema, ConverseResponseSchema, EchoRequestSchema, EchoResponseSchema, EchoService, RepeatRequestSchema, RepeatResponseSchema } from "./echo_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { CollectRequest, CollectResponse, ConverseRequest, ConverseResponse, EchoRequest, EchoResponse, RepeatRequest, RepeatResponse } from "./echo_pb.js";
+import { CollectRequestSchema as CollectRequestSchema$1, CollectResponseSchema as CollectResponseSchema$1, ConverseRequestSchema as ConverseRequestSchema$1, ConverseResponseSchema as ConverseResponseSchema$1, EchoRequestSchema as EchoRequestSchema$1, EchoResponseSchema as EchoResponseSchema$1, EchoService as EchoService$1, RepeatRequestSchema as RepeatRequestSchema$1, RepeatResponseSchema as RepeatResponseSchema$1 } from "./echo_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, bytesBound, checkDepth, closeSpan, cursor, elements, isCreated, messageCodec, NO_BYTES, readBytes, readSpan, readText, readUint32, readUint64, readUnknown, registerCodec, textBound, unusual, writeBytes, writeText, writeUint32, writeUint64, ZERO } from "hawser/codec";
+import { absent, bytesBound, checkDepth, closeSpan, cursor, elements, isCreated, messageCodec, NO_BYTES, readBytes, readSpan, readText, readUint32, readUint64, readUnknown, textBound, unusual, withCodec, withCodecs, writeBytes, writeText, writeUint32, writeUint64, ZERO } from "hawser/codec";
 
 export * from "./echo_pb.js";
 
@@ -199,8 +199,9 @@ function readEchoRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.test.v1.EchoRequest. */
-export const EchoRequestCodec: MessageCodec = messageCodec({ bound: boundEchoRequest, write: writeEchoRequest, read: readEchoRequest });
-registerCodec(EchoRequestSchema, EchoRequestCodec);
+export const EchoRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundEchoRequest, write: writeEchoRequest, read: readEchoRequest });
+/** Describes the message hawser.test.v1.EchoRequest, together with its codec. */
+export const EchoRequestSchema: typeof EchoRequestSchema$1 = /*@__PURE__*/ withCodec(EchoRequestSchema$1, EchoRequestCodec);
 
 function boundEchoResponse(message: Unchecked): number {
   let bound = 11;
@@ -283,8 +284,9 @@ function readEchoResponse(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.test.v1.EchoResponse. */
-export const EchoResponseCodec: MessageCodec = messageCodec({ bound: boundEchoResponse, write: writeEchoResponse, read: readEchoResponse });
-registerCodec(EchoResponseSchema, EchoResponseCodec);
+export const EchoResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundEchoResponse, write: writeEchoResponse, read: readEchoResponse });
+/** Describes the message hawser.test.v1.EchoResponse, together with its codec. */
+export const EchoResponseSchema: typeof EchoResponseSchema$1 = /*@__PURE__*/ withCodec(EchoResponseSchema$1, EchoResponseCodec);
 
 function boundRepeatRequest(message: Unchecked): number {
   let bound = 6;
@@ -350,8 +352,9 @@ function readRepeatRequest(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.test.v1.RepeatRequest. */
-export const RepeatRequestCodec: MessageCodec = messageCodec({ bound: boundRepeatRequest, write: writeRepeatRequest, read: readRepeatRequest });
-registerCodec(RepeatRequestSchema, RepeatRequestCodec);
+export const RepeatRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundRepeatRequest, write: writeRepeatRequest, read: readRepeatRequest });
+/** Describes the message hawser.test.v1.RepeatRequest, together with its codec. */
+export const RepeatRequestSchema: typeof RepeatRequestSchema$1 = /*@__PURE__*/ withCodec(RepeatRequestSchema$1, RepeatRequestCodec);
 
 function boundRepeatResponse(message: Unchecked): number {
   let bound = 6;
@@ -417,8 +420,9 @@ function readRepeatResponse(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.test.v1.RepeatResponse. */
-export const RepeatResponseCodec: MessageCodec = messageCodec({ bound: boundRepeatResponse, write: writeRepeatResponse, read: readRepeatResponse });
-registerCodec(RepeatResponseSchema, RepeatResponseCodec);
+export const RepeatResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundRepeatResponse, write: writeRepeatResponse, read: readRepeatResponse });
+/** Describes the message hawser.test.v1.RepeatResponse, together with its codec. */
+export const RepeatResponseSchema: typeof RepeatResponseSchema$1 = /*@__PURE__*/ withCodec(RepeatResponseSchema$1, RepeatResponseCodec);
 
 function boundCollectRequest(message: Unchecked): number {
   let bound = 6;
@@ -484,8 +488,9 @@ function readCollectRequest(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.test.v1.CollectRequest. */
-export const CollectRequestCodec: MessageCodec = messageCodec({ bound: boundCollectRequest, write: writeCollectRequest, read: readCollectRequest });
-registerCodec(CollectRequestSchema, CollectRequestCodec);
+export const CollectRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundCollectRequest, write: writeCollectRequest, read: readCollectRequest });
+/** Describes the message hawser.test.v1.CollectRequest, together with its codec. */
+export const CollectRequestSchema: typeof CollectRequestSchema$1 = /*@__PURE__*/ withCodec(CollectRequestSchema$1, CollectRequestCodec);
 
 function boundCollectResponse(message: Unchecked): number {
   let bound = 11;
@@ -564,8 +569,9 @@ function readCollectResponse(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.test.v1.CollectResponse. */
-export const CollectResponseCodec: MessageCodec = messageCodec({ bound: boundCollectResponse, write: writeCollectResponse, read: readCollectResponse });
-registerCodec(CollectResponseSchema, CollectResponseCodec);
+export const CollectResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundCollectResponse, write: writeCollectResponse, read: readCollectResponse });
+/** Describes the message hawser.test.v1.CollectResponse, together with its codec. */
+export const CollectResponseSchema: typeof CollectResponseSchema$1 = /*@__PURE__*/ withCodec(CollectResponseSchema$1, CollectResponseCodec);
 
 function boundConverseRequest(message: Unchecked): number {
   let bound = 6;
@@ -631,8 +637,9 @@ function readConverseRequest(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.test.v1.ConverseRequest. */
-export const ConverseRequestCodec: MessageCodec = messageCodec({ bound: boundConverseRequest, write: writeConverseRequest, read: readConverseRequest });
-registerCodec(ConverseRequestSchema, ConverseRequestCodec);
+export const ConverseRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundConverseRequest, write: writeConverseRequest, read: readConverseRequest });
+/** Describes the message hawser.test.v1.ConverseRequest, together with its codec. */
+export const ConverseRequestSchema: typeof ConverseRequestSchema$1 = /*@__PURE__*/ withCodec(ConverseRequestSchema$1, ConverseRequestCodec);
 
 function boundConverseResponse(message: Unchecked): number {
   let bound = 6;
@@ -698,6 +705,10 @@ function readConverseResponse(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes hawser.test.v1.ConverseResponse. */
-export const ConverseResponseCodec: MessageCodec = messageCodec({ bound: boundConverseResponse, write: writeConverseResponse, read: readConverseResponse });
-registerCodec(ConverseResponseSchema, ConverseResponseCodec);
+export const ConverseResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundConverseResponse, write: writeConverseResponse, read: readConverseResponse });
+/** Describes the message hawser.test.v1.ConverseResponse, together with its codec. */
+export const ConverseResponseSchema: typeof ConverseResponseSchema$1 = /*@__PURE__*/ withCodec(ConverseResponseSchema$1, ConverseResponseCodec);
+
+/** Describes the service hawser.test.v1.EchoService, together with its codecs. */
+export const EchoService: typeof EchoService$1 = /*@__PURE__*/ withCodecs(EchoService$1, [EchoRequestSchema, EchoResponseSchema, RepeatRequestSchema, RepeatResponseSchema, CollectRequestSchema, CollectResponseSchema, ConverseRequestSchema, ConverseResponseSchema]);
 

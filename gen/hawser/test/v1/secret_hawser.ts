@@ -5,12 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { OpenRequest, OpenResponse, SecretRequest, SecretResponse, SecretsRequest, SecretsResponse } from "./secret_pb.js";
-import { OpenRequestSchema, OpenResponseSchema, SecretRequestSchema, SecretResponseSchema, SecretService, SecretsRequestSchema, SecretsResponseSchema } from "./secret_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
+import type { OpenRequest, OpenResponse, SecretRequest, SecretResponse, SecretsRequest, SecretsResponse } from "./secret_pb.js";
+import { OpenRequestSchema as OpenRequestSchema$1, OpenResponseSchema as OpenResponseSchema$1, SecretRequestSchema as SecretRequestSchema$1, SecretResponseSchema as SecretResponseSchema$1, SecretService as SecretService$1, SecretsRequestSchema as SecretsRequestSchema$1, SecretsResponseSchema as SecretsResponseSchema$1 } from "./secret_pb.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, checkDepth, cursor, isCreated, messageCodec, readText, readUint32, readUnknown, registerCodec, textBound, unusual, writeText, writeUint32 } from "hawser/codec";
+import { absent, checkDepth, cursor, isCreated, messageCodec, readText, readUint32, readUnknown, textBound, unusual, withCodec, withCodecs, writeText, writeUint32 } from "hawser/codec";
 
 export * from "./secret_pb.js";
 
@@ -146,8 +146,9 @@ function readOpenRequest(bytes: Uint8Array, from: number, to: number, depth: num
 }
 
 /** Encodes and decodes hawser.test.v1.OpenRequest. */
-export const OpenRequestCodec: MessageCodec = messageCodec({ bound: boundOpenRequest, write: writeOpenRequest, read: readOpenRequest });
-registerCodec(OpenRequestSchema, OpenRequestCodec);
+export const OpenRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundOpenRequest, write: writeOpenRequest, read: readOpenRequest });
+/** Describes the message hawser.test.v1.OpenRequest, together with its codec. */
+export const OpenRequestSchema: typeof OpenRequestSchema$1 = /*@__PURE__*/ withCodec(OpenRequestSchema$1, OpenRequestCodec);
 
 function boundOpenResponse(message: Unchecked): number {
   let bound = 0;
@@ -197,8 +198,9 @@ function readOpenResponse(bytes: Uint8Array, from: number, to: number, depth: nu
 }
 
 /** Encodes and decodes hawser.test.v1.OpenResponse. */
-export const OpenResponseCodec: MessageCodec = messageCodec({ bound: boundOpenResponse, write: writeOpenResponse, read: readOpenResponse });
-registerCodec(OpenResponseSchema, OpenResponseCodec);
+export const OpenResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundOpenResponse, write: writeOpenResponse, read: readOpenResponse });
+/** Describes the message hawser.test.v1.OpenResponse, together with its codec. */
+export const OpenResponseSchema: typeof OpenResponseSchema$1 = /*@__PURE__*/ withCodec(OpenResponseSchema$1, OpenResponseCodec);
 
 function boundSecretRequest(message: Unchecked): number {
   let bound = 0;
@@ -248,8 +250,9 @@ function readSecretRequest(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.test.v1.SecretRequest. */
-export const SecretRequestCodec: MessageCodec = messageCodec({ bound: boundSecretRequest, write: writeSecretRequest, read: readSecretRequest });
-registerCodec(SecretRequestSchema, SecretRequestCodec);
+export const SecretRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundSecretRequest, write: writeSecretRequest, read: readSecretRequest });
+/** Describes the message hawser.test.v1.SecretRequest, together with its codec. */
+export const SecretRequestSchema: typeof SecretRequestSchema$1 = /*@__PURE__*/ withCodec(SecretRequestSchema$1, SecretRequestCodec);
 
 function boundSecretResponse(message: Unchecked): number {
   let bound = 0;
@@ -299,8 +302,9 @@ function readSecretResponse(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.test.v1.SecretResponse. */
-export const SecretResponseCodec: MessageCodec = messageCodec({ bound: boundSecretResponse, write: writeSecretResponse, read: readSecretResponse });
-registerCodec(SecretResponseSchema, SecretResponseCodec);
+export const SecretResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundSecretResponse, write: writeSecretResponse, read: readSecretResponse });
+/** Describes the message hawser.test.v1.SecretResponse, together with its codec. */
+export const SecretResponseSchema: typeof SecretResponseSchema$1 = /*@__PURE__*/ withCodec(SecretResponseSchema$1, SecretResponseCodec);
 
 function boundSecretsRequest(message: Unchecked): number {
   let bound = 6;
@@ -366,8 +370,9 @@ function readSecretsRequest(bytes: Uint8Array, from: number, to: number, depth: 
 }
 
 /** Encodes and decodes hawser.test.v1.SecretsRequest. */
-export const SecretsRequestCodec: MessageCodec = messageCodec({ bound: boundSecretsRequest, write: writeSecretsRequest, read: readSecretsRequest });
-registerCodec(SecretsRequestSchema, SecretsRequestCodec);
+export const SecretsRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundSecretsRequest, write: writeSecretsRequest, read: readSecretsRequest });
+/** Describes the message hawser.test.v1.SecretsRequest, together with its codec. */
+export const SecretsRequestSchema: typeof SecretsRequestSchema$1 = /*@__PURE__*/ withCodec(SecretsRequestSchema$1, SecretsRequestCodec);
 
 function boundSecretsResponse(message: Unchecked): number {
   let bound = 0;
@@ -417,6 +422,10 @@ function readSecretsResponse(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.test.v1.SecretsResponse. */
-export const SecretsResponseCodec: MessageCodec = messageCodec({ bound: boundSecretsResponse, write: writeSecretsResponse, read: readSecretsResponse });
-registerCodec(SecretsResponseSchema, SecretsResponseCodec);
+export const SecretsResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundSecretsResponse, write: writeSecretsResponse, read: readSecretsResponse });
+/** Describes the message hawser.test.v1.SecretsResponse, together with its codec. */
+export const SecretsResponseSchema: typeof SecretsResponseSchema$1 = /*@__PURE__*/ withCodec(SecretsResponseSchema$1, SecretsResponseCodec);
+
+/** Describes the service hawser.test.v1.SecretService, together with its codecs. */
+export const SecretService: typeof SecretService$1 = /*@__PURE__*/ withCodecs(SecretService$1, [OpenRequestSchema, OpenResponseSchema, SecretRequestSchema, SecretResponseSchema, SecretsRequestSchema, SecretsResponseSchema]);
 

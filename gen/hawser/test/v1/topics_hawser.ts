@@ -3,13 +3,14 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Note, PostNoteRequest, PostNoteResponse, WatchTopicRequest } from "./topics_pb.js";
-import { NoteSchema, PostNoteRequestSchema, PostNoteResponseSchema, TopicService, WatchTopicRequestSchema } from "./topics_pb.js";
 import type { CallOptions, HandlerContext, Routes, Topic, Transport } from "hawser";
 import { createClient } from "hawser";
-import type { PresenceEvent, PresenceEventSchema } from "../../v1/presence_pb.js";
+import type { Note, PostNoteRequest, PostNoteResponse, WatchTopicRequest } from "./topics_pb.js";
+import { NoteSchema as NoteSchema$1, PostNoteRequestSchema as PostNoteRequestSchema$1, PostNoteResponseSchema as PostNoteResponseSchema$1, TopicService as TopicService$1, WatchTopicRequestSchema as WatchTopicRequestSchema$1 } from "./topics_pb.js";
+import type { PresenceEvent } from "../../v1/presence_pb.js";
+import { PresenceEventSchema } from "../../v1/presence_hawser.js";
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, bytesBound, checkDepth, closeSpan, cursor, isCreated, isSet, messageCodec, NO_BYTES, readBytes, readSpan, readText, readUint32, readUnknown, registerCodec, textBound, unusual, writeBytes, writeText, writeUint32 } from "hawser/codec";
+import { absent, bytesBound, checkDepth, closeSpan, cursor, isCreated, isSet, messageCodec, NO_BYTES, readBytes, readSpan, readText, readUint32, readUnknown, textBound, unusual, withCodec, withCodecs, writeBytes, writeText, writeUint32 } from "hawser/codec";
 
 export * from "./topics_pb.js";
 
@@ -197,8 +198,9 @@ function readWatchTopicRequest(bytes: Uint8Array, from: number, to: number, dept
 }
 
 /** Encodes and decodes hawser.test.v1.WatchTopicRequest. */
-export const WatchTopicRequestCodec: MessageCodec = messageCodec({ bound: boundWatchTopicRequest, write: writeWatchTopicRequest, read: readWatchTopicRequest });
-registerCodec(WatchTopicRequestSchema, WatchTopicRequestCodec);
+export const WatchTopicRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundWatchTopicRequest, write: writeWatchTopicRequest, read: readWatchTopicRequest });
+/** Describes the message hawser.test.v1.WatchTopicRequest, together with its codec. */
+export const WatchTopicRequestSchema: typeof WatchTopicRequestSchema$1 = /*@__PURE__*/ withCodec(WatchTopicRequestSchema$1, WatchTopicRequestCodec);
 
 function boundNote(message: Unchecked): number {
   let bound = 6;
@@ -281,8 +283,9 @@ function readNote(bytes: Uint8Array, from: number, to: number, depth: number): U
 }
 
 /** Encodes and decodes hawser.test.v1.Note. */
-export const NoteCodec: MessageCodec = messageCodec({ bound: boundNote, write: writeNote, read: readNote });
-registerCodec(NoteSchema, NoteCodec);
+export const NoteCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundNote, write: writeNote, read: readNote });
+/** Describes the message hawser.test.v1.Note, together with its codec. */
+export const NoteSchema: typeof NoteSchema$1 = /*@__PURE__*/ withCodec(NoteSchema$1, NoteCodec);
 
 function boundPostNoteRequest(message: Unchecked): number {
   let bound = 0;
@@ -348,8 +351,9 @@ function readPostNoteRequest(bytes: Uint8Array, from: number, to: number, depth:
 }
 
 /** Encodes and decodes hawser.test.v1.PostNoteRequest. */
-export const PostNoteRequestCodec: MessageCodec = messageCodec({ bound: boundPostNoteRequest, write: writePostNoteRequest, read: readPostNoteRequest });
-registerCodec(PostNoteRequestSchema, PostNoteRequestCodec);
+export const PostNoteRequestCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPostNoteRequest, write: writePostNoteRequest, read: readPostNoteRequest });
+/** Describes the message hawser.test.v1.PostNoteRequest, together with its codec. */
+export const PostNoteRequestSchema: typeof PostNoteRequestSchema$1 = /*@__PURE__*/ withCodec(PostNoteRequestSchema$1, PostNoteRequestCodec);
 
 function boundPostNoteResponse(message: Unchecked): number {
   let bound = 0;
@@ -399,6 +403,10 @@ function readPostNoteResponse(bytes: Uint8Array, from: number, to: number, depth
 }
 
 /** Encodes and decodes hawser.test.v1.PostNoteResponse. */
-export const PostNoteResponseCodec: MessageCodec = messageCodec({ bound: boundPostNoteResponse, write: writePostNoteResponse, read: readPostNoteResponse });
-registerCodec(PostNoteResponseSchema, PostNoteResponseCodec);
+export const PostNoteResponseCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPostNoteResponse, write: writePostNoteResponse, read: readPostNoteResponse });
+/** Describes the message hawser.test.v1.PostNoteResponse, together with its codec. */
+export const PostNoteResponseSchema: typeof PostNoteResponseSchema$1 = /*@__PURE__*/ withCodec(PostNoteResponseSchema$1, PostNoteResponseCodec);
+
+/** Describes the service hawser.test.v1.TopicService, together with its codecs. */
+export const TopicService: typeof TopicService$1 = /*@__PURE__*/ withCodecs(TopicService$1, [WatchTopicRequestSchema, NoteSchema, PresenceEventSchema, PostNoteRequestSchema, PostNoteResponseSchema]);
 

@@ -5,8 +5,8 @@
 /* eslint-disable */
 
 import type { MessageCodec, Unchecked, UnknownField } from "hawser/codec";
-import { absent, bytesBound, checkDepth, cursor, elements, isCreated, isSet, messageCodec, NO_BYTES, readBool, readBytes, readDouble, readText, readUint32, readUint64, readUnknown, registerCodec, textBound, unusual, writeBool, writeBytes, writeDouble, writeText, writeUint32, writeUint64, ZERO } from "hawser/codec";
-import { FlatValuesSchema, MoreValuesSchema, PresentValuesSchema } from "./values_pb.js";
+import { absent, bytesBound, checkDepth, cursor, elements, isCreated, isSet, messageCodec, NO_BYTES, readBool, readBytes, readDouble, readText, readUint32, readUint64, readUnknown, textBound, unusual, withCodec, writeBool, writeBytes, writeDouble, writeText, writeUint32, writeUint64, ZERO } from "hawser/codec";
+import { FlatValuesSchema as FlatValuesSchema$1, MoreValuesSchema as MoreValuesSchema$1, PresentValuesSchema as PresentValuesSchema$1 } from "./values_pb.js";
 
 export * from "./values_pb.js";
 
@@ -158,8 +158,9 @@ function readFlatValues(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes hawser.test.v1.FlatValues. */
-export const FlatValuesCodec: MessageCodec = messageCodec({ bound: boundFlatValues, write: writeFlatValues, read: readFlatValues });
-registerCodec(FlatValuesSchema, FlatValuesCodec);
+export const FlatValuesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundFlatValues, write: writeFlatValues, read: readFlatValues });
+/** Describes the message hawser.test.v1.FlatValues, together with its codec. */
+export const FlatValuesSchema: typeof FlatValuesSchema$1 = /*@__PURE__*/ withCodec(FlatValuesSchema$1, FlatValuesCodec);
 
 function boundMoreValues(message: Unchecked): number {
   let bound = 28;
@@ -327,8 +328,9 @@ function readMoreValues(bytes: Uint8Array, from: number, to: number, depth: numb
 }
 
 /** Encodes and decodes hawser.test.v1.MoreValues. */
-export const MoreValuesCodec: MessageCodec = messageCodec({ bound: boundMoreValues, write: writeMoreValues, read: readMoreValues });
-registerCodec(MoreValuesSchema, MoreValuesCodec);
+export const MoreValuesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundMoreValues, write: writeMoreValues, read: readMoreValues });
+/** Describes the message hawser.test.v1.MoreValues, together with its codec. */
+export const MoreValuesSchema: typeof MoreValuesSchema$1 = /*@__PURE__*/ withCodec(MoreValuesSchema$1, MoreValuesCodec);
 
 function boundPresentValues(message: Unchecked): number {
   let bound = 0;
@@ -374,6 +376,7 @@ function readPresentValues(bytes: Uint8Array, from: number, to: number, depth: n
 }
 
 /** Encodes and decodes hawser.test.v1.PresentValues. */
-export const PresentValuesCodec: MessageCodec = messageCodec({ bound: boundPresentValues, write: writePresentValues, read: readPresentValues });
-registerCodec(PresentValuesSchema, PresentValuesCodec);
+export const PresentValuesCodec: MessageCodec = /*@__PURE__*/ messageCodec({ bound: boundPresentValues, write: writePresentValues, read: readPresentValues });
+/** Describes the message hawser.test.v1.PresentValues, together with its codec. */
+export const PresentValuesSchema: typeof PresentValuesSchema$1 = /*@__PURE__*/ withCodec(PresentValuesSchema$1, PresentValuesCodec);
 
