@@ -219,9 +219,8 @@ function writeEntry(
     key();
     value();
   } else {
-    for (let i = random.below(5); i > 0; i--) {
-      random.pick([key, value, value, () => writeUnknown(random, entry, undefined, 2)])();
-    }
+    const other = (): void => writeUnknown(random, entry, undefined, 2);
+    for (let i = random.below(5); i > 0; i--) random.pick([key, value, value, value, other])();
   }
   wire.tag(field.number, DELIMITED);
   wire.prefixed(entry.bytes);
@@ -367,9 +366,9 @@ export function noise(random: SeededRandom): Uint8Array {
   return Uint8Array.from(randomBytes(random, random.below(40)));
 }
 
-/** Messages in messages, `depth` of them, along fields that lead from a type back to itself. */
-export function nested(cycle: readonly DescField[], depth: number): Uint8Array {
-  let inner: number[] = [];
+/** Messages in messages, `depth` of them around the innermost, along fields that lead from a type back to itself. */
+export function nested(cycle: readonly DescField[], depth: number, innermost: Uint8Array): Uint8Array {
+  let inner: number[] = [...innermost];
   const random = new SeededRandom(0);
   for (let i = depth - 1; i >= 0; i--) {
     const field = cycle[i % cycle.length]!;

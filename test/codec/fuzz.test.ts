@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { describeReport, type Report, total } from "./fuzz.js";
+import { findMutant, MUTANTS } from "./mutants.js";
 import { describeFailure, type Failure, runSeeds, seedsFrom } from "./seeds.js";
 
 /** `npm run fuzz:codecs` tries as many more as one likes. */
@@ -32,5 +33,13 @@ describe(`generated codecs over ${SEEDS} random schemas`, () => {
     expect(report.foreign.encodedByCodec / report.foreign.encoded).toBeGreaterThan(0.6);
     expect(report.foreign.decodedByCodec / report.foreign.decoded).toBeGreaterThan(0.6);
     expect(report.hostile.errors).toBeGreaterThan(20_000);
+  });
+});
+
+describe("fuzzing", () => {
+  // `npm run fuzz:codecs -- --mutants` tries all.
+  const some = MUTANTS.filter((_, index) => index % 5 === 0);
+  it.each(some)("finds this bug: $name", async (mutant) => {
+    expect(await findMutant(mutant, seedsFrom(1, 4), 1)).toBeDefined();
   });
 });

@@ -51,7 +51,7 @@ export function fuzzTypes(
     report.fields += schema.fields.length;
     const own = extensions.filter(({ extendee }) => extendee === schema);
     for (let round = 0; round < effort.rounds; round++) fuzzOnce(random, checker, schema, own, report);
-    fuzzDepth(checker, schema, report);
+    fuzzDepth(random, checker, schema, report);
   }
   return report;
 }
@@ -121,12 +121,14 @@ function extend(random: SeededRandom, message: Fields, extensions: readonly Desc
   }
 }
 
-/** Around the depth at which protobuf-es gives up. */
-function fuzzDepth(checker: Checker, schema: DescMessage, report: Report): void {
+/** Around the depth at which protobuf-es gives up, with something in the innermost message. */
+function fuzzDepth(random: SeededRandom, checker: Checker, schema: DescMessage, report: Report): void {
   const cycle = cycleOf(schema);
   if (cycle === undefined) return;
-  for (const depth of [1, 20, 97, 98, 99, 100, 101, 150]) {
-    checker.decode(schema, nested(cycle, depth), depth < 30 ? report.usual : report.hostile);
+  for (const depth of [1, 20, 96, 97, 98, 98, 99, 99, 100, 150]) {
+    const type = cycle.at((depth % cycle.length) - 1)?.message ?? schema;
+    const innermost = randomWire(random, type, { records: 2, depth: 2, sloppy: 0, wrong: 0 });
+    checker.decode(schema, nested(cycle, depth, innermost), report.hostile);
   }
 }
 

@@ -3,6 +3,7 @@ import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { describeReport, type Report, total } from "./fuzz.js";
+import { findMutant, MUTANTS } from "./mutants.js";
 import { describeFailure, type Failure, runSeeds, seedsFrom } from "./seeds.js";
 
 const HELP = `Usage: npm run fuzz:codecs -- [options]
@@ -10,6 +11,7 @@ const HELP = `Usage: npm run fuzz:codecs -- [options]
   --seed N      replays seed N; together with --seeds, where to begin
   --seeds K     tries K seeds (default 200, from 1)
   --rounds R    tries each type R times (default 4)
+  --mutants     puts bugs into generated codecs, and shows whether seeds find them
   --jobs J      in so many processes (default: one per core)
   --help
 
@@ -36,6 +38,7 @@ async function main(): Promise<number> {
     rounds: { type: "string", default: "4" },
     jobs: { type: "string", default: String(availableParallelism()) },
     job: { type: "string" },
+    mutants: { type: "boolean" },
     help: { type: "boolean" },
   } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
@@ -60,6 +63,7 @@ async function main(): Promise<number> {
   }
   if (values.job !== undefined) return runJob(JSON.parse(values.job) as Job);
   const rounds = Number(values.rounds);
+  if (values.mutants === true) return showMutants(rounds);
   const count = values.seeds === undefined ? (values.seed === undefined ? 200 : 1) : Number(values.seeds);
   const start = performance.now();
   const results = await runAll(seedsFrom(Number(values.seed ?? 1), count), rounds, Number(values.jobs));
@@ -69,6 +73,21 @@ async function main(): Promise<number> {
   process.stdout.write(`${count} seeds, ${failures.length} failed, in ${seconds} s\n`);
   process.stdout.write(`${describeReport(total(results.flatMap(({ reports }) => reports)))}\n`);
   return failures.length === 0 ? 0 : 1;
+}
+
+/** Seeds that a bug has to be found in. */
+const MUTANT_SEEDS = 10;
+
+async function showMutants(rounds: number): Promise<number> {
+  let alive = 0;
+  for (const mutant of MUTANTS) {
+    const found = await findMutant(mutant, seedsFrom(1, MUTANT_SEEDS), rounds);
+    if (found === undefined) alive++;
+    const how = found === undefined ? "NOT FOUND" : `seed ${found.seed}: ${found.message.slice(0, 160)}`;
+    process.stdout.write(`${mutant.name}\n    ${how}\n`);
+  }
+  process.stdout.write(`${MUTANTS.length} bugs, ${MUTANTS.length - alive} found\n`);
+  return alive === 0 ? 0 : 1;
 }
 
 async function runJob({ seeds, rounds }: Job): Promise<number> {
