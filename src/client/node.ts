@@ -5,6 +5,7 @@ import { CloseCode } from "../base/close.js";
 import type { CompressionSettings } from "../compression/settings.js";
 import { offerOf, takeOver } from "../compression/ws-extension.js";
 import { pooled } from "../driver/entropy.js";
+import { Masker } from "../driver/ws-frame.js";
 import { wsLink } from "../driver/ws-link.js";
 import type { TlsOptions } from "./options.js";
 import type { Platform } from "./platform.js";
@@ -16,11 +17,13 @@ export function nodePlatform(
   compression: CompressionSettings | undefined,
 ): Platform {
   const offer = offerOf(compression);
+  const randomBytes = pooled((into) => crypto.getRandomValues(into));
+  const masker = new Masker(randomBytes);
   return {
     clock: () => performance.now(),
     wallClock: Date.now,
     random: Math.random,
-    randomBytes: pooled((into) => crypto.getRandomValues(into)),
+    randomBytes,
     allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
     defer: (task) => process.nextTick(task),
     dial(url, { headers, subprotocols }, events, onOpen, onFailure) {
@@ -49,6 +52,7 @@ export function nodePlatform(
             ws,
             socket,
             events,
+            masker,
             compression === undefined ? undefined : takeOver(ws, "client", compression, maxPacketBytes),
           ),
         );

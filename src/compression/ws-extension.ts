@@ -1,7 +1,7 @@
 import { type PerMessageDeflateOptions, WebSocket } from "ws";
 import { CloseCode } from "../base/close.js";
 import { closeReason } from "../driver/link.js";
-import { serverFrame } from "../driver/ws-link.js";
+import { serverFrame } from "../driver/ws-frame.js";
 import type { SharedPacket } from "../wire/shared.js";
 import { Chooser } from "./chooser.js";
 import { canDeflate, Deflater, InflateError, Inflater } from "./deflate.js";
@@ -143,8 +143,6 @@ function sharedDeflater(settings: CompressionSettings, windowBits: number): Defl
 /** The extension as `ws` calls it. */
 class SyncDeflate {
   readonly params: Agreed;
-  /** `ws` sends shorter messages as they are; what comes here was decided on already. */
-  readonly _threshold = 0;
   readonly _isServer: boolean;
   onCleanup: () => void = () => undefined;
   readonly #ws: WebSocket;
@@ -159,11 +157,6 @@ class SyncDeflate {
     this.params = params;
     this.#keepsIn = keepsIn;
     this.#maxBytes = maxBytes;
-  }
-
-  /** What comes here is compressed already. */
-  compress(data: Buffer, _last: boolean, callback: Callback): void {
-    callback(null, data);
   }
 
   decompress(data: Buffer, last: boolean, callback: Callback): void {

@@ -44,7 +44,7 @@ export interface BroadcastLink extends Link {
 
 /** A packet for many, sent as one for this link alone. */
 export function sendShared(link: Pick<Link, "send">, { bytes }: SharedPacket, plain: boolean): void {
-  link.send({ head: bytes, body: undefined, bytes: bytes.length, plain });
+  link.send({ head: bytes, body: undefined, bytes: bytes.length, room: 0, plain });
 }
 
 /** Longest reason of a close, in bytes of UTF-8 (RFC 6455 section 5.5: a control frame holds 125). */

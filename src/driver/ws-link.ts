@@ -3,24 +3,28 @@ import type { RawData, WebSocket } from "ws";
 import type { EncodedPacket } from "../wire/encode.js";
 import type { SharedPacket } from "../wire/shared.js";
 import { type BroadcastLink, closeReason, type LinkEvents, sendShared } from "./link.js";
+import { beginServerFrame, type Masker, serverFrame } from "./ws-frame.js";
 
 /** After a close frame, the other side has this long to answer it; then the socket is destroyed. */
 const CLOSE_TIMEOUT_MS = 3_000;
 
 /**
- * A link over a `ws` WebSocket that is open.
+ * A link over a `ws` WebSocket that is open. `ws` receives, and does all that is not a message; messages are written past its
+ * sender, which knows neither of packets that leave room for the head of a frame nor of masking a word at a time.
  *
  * @param socket The stream under the WebSocket, from the HTTP upgrade: it is corked around several messages, and tells
  * when it has drained.
+ * @param masker masks what a client sends; `undefined`: this is a server
  * @param compression makes packets smaller, where both sides have agreed on it
  */
 export function wsLink(
   ws: WebSocket,
   socket: Duplex,
   events: LinkEvents,
+  masker: Masker | undefined,
   compression?: PacketCompression,
 ): BroadcastLink {
-  return new WsLink(ws, socket, events, compression);
+  return new WsLink(ws, socket, events, masker, compression);
 }
 
 /** There is one for each connection, and servers have many: a closure less is memory saved. */
@@ -28,17 +32,23 @@ class WsLink implements BroadcastLink {
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #events: LinkEvents;
+  readonly #masker: Masker | undefined;
   readonly #compression: PacketCompression | undefined;
-  readonly #isServer: boolean;
   #closed = false;
   #closing: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(ws: WebSocket, socket: Duplex, events: LinkEvents, compression: PacketCompression | undefined) {
+  constructor(
+    ws: WebSocket,
+    socket: Duplex,
+    events: LinkEvents,
+    masker: Masker | undefined,
+    compression: PacketCompression | undefined,
+  ) {
     this.#ws = ws;
     this.#socket = socket;
     this.#events = events;
     this.#compression = compression;
-    this.#isServer = (ws as { readonly _isServer?: boolean })._isServer === true;
+    this.#masker = masker;
     ws.binaryType = "nodebuffer";
     ws.on("message", (data: RawData, isBinary: boolean) => this.#onMessage(data as Buffer, isBinary));
     socket.on("drain", this.#onDrain);
@@ -58,26 +68,29 @@ class WsLink implements BroadcastLink {
   send(packet: EncodedPacket): void {
     const ws = this.#ws;
     if (ws.readyState !== ws.OPEN) return;
-    const compressed = packet.plain ? undefined : this.#compression?.deflate(packet.head, packet.body);
+    const socket = this.#socket;
+    const masker = this.#masker;
+    const { head, body, bytes, room } = packet;
+    const compressed = packet.plain ? undefined : this.#compression?.deflate(head, body);
     if (compressed !== undefined) {
-      ws.send(compressed, COMPRESSED);
-      return;
+      socket.write(
+        masker === undefined ? serverFrame(compressed, true) : masker.frame(compressed, undefined, true),
+      );
+    } else if (masker !== undefined) socket.write(masker.frame(head, body, false));
+    else if (body === undefined) socket.write(beginServerFrame(head, room, bytes));
+    else {
+      // The payload is written from where it lies.
+      socket.cork();
+      socket.write(beginServerFrame(head, room, bytes));
+      socket.write(body);
+      socket.uncork();
     }
-    if (packet.body === undefined) {
-      ws.send(packet.head, BINARY);
-      return;
-    }
-    // Two fragments of one message: the payload is written from where it lies.
-    this.#socket.cork();
-    ws.send(packet.head, FIRST_FRAGMENT);
-    ws.send(packet.body, LAST_FRAGMENT);
-    this.#socket.uncork();
   }
 
   broadcast(packet: SharedPacket, plain: boolean): void {
     const ws = this.#ws;
     if (ws.readyState !== ws.OPEN) return;
-    if (!this.#isServer) return sendShared(this, packet, plain);
+    if (this.#masker !== undefined) return sendShared(this, packet, plain);
     if (!plain && this.#compression !== undefined) {
       const compressed = this.#compression.deflateShared(packet);
       if (compressed !== undefined) {
@@ -86,7 +99,7 @@ class WsLink implements BroadcastLink {
       }
     }
     packet.frame ??= serverFrame(packet.bytes, false);
-    // Past ws: what it would do for each subscriber is done once. It never has messages of its own under way here.
+    // What would be done for each subscriber is done once.
     this.#socket.write(packet.frame);
   }
 
@@ -126,26 +139,3 @@ export interface PacketCompression {
   /** The frame of a packet for many, compressed once for all; `undefined`: it goes as it is. */
   deflateShared(packet: SharedPacket): Uint8Array | undefined;
 }
-
-/** A whole message of a server as one frame (RFC 6455 section 5.2): unmasked, so it is the same for every client. */
-export function serverFrame(payload: Uint8Array, compressed: boolean): Uint8Array {
-  const { length } = payload;
-  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const frame = Buffer.allocUnsafe(head + length);
-  frame[0] = compressed ? 0xc2 : 0x82;
-  if (head === 2) frame[1] = length;
-  else if (head === 4) {
-    frame[1] = 126;
-    frame.writeUInt16BE(length, 2);
-  } else {
-    frame[1] = 127;
-    frame.writeBigUInt64BE(BigInt(length), 2);
-  }
-  frame.set(payload, head);
-  return frame;
-}
-
-const COMPRESSED = { binary: true, compress: true, fin: true };
-const BINARY = { binary: true, compress: false, fin: true };
-const FIRST_FRAGMENT = { binary: true, compress: false, fin: false };
-const LAST_FRAGMENT = { binary: true, compress: false, fin: true };

@@ -56,7 +56,7 @@ export class Arrival implements LinkEvents, GreetingHost {
     const clock = sessions.timers.clock;
     if (observer !== undefined) this.#watch = new ObservedLink("server", this.#address, observer, clock);
     const open = (): BroadcastLink => {
-      const link = wsLink(ws, socket, this.#watch?.events(this) ?? this, compression);
+      const link = wsLink(ws, socket, this.#watch?.events(this) ?? this, undefined, compression);
       return this.#watch?.link(link) ?? link;
     };
     // Its events pass through here.

@@ -117,7 +117,7 @@ export class Outbox {
       const entry = this.#entries[i] as OutboxEntry;
       const { head } = entry.packet;
       if (head.byteLength < head.buffer.byteLength)
-        entry.packet = { ...entry.packet, head: new Uint8Array(head) };
+        entry.packet = { ...entry.packet, head: new Uint8Array(head), room: 0 };
     }
   }
 
@@ -132,4 +132,4 @@ export class Outbox {
   }
 }
 
-const NOTHING: EncodedPacket = { head: new Uint8Array(0), body: undefined, bytes: 0, plain: false };
+const NOTHING: EncodedPacket = { head: new Uint8Array(0), body: undefined, bytes: 0, room: 0, plain: false };

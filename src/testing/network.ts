@@ -157,7 +157,7 @@ class Wire {
       },
       send: (packet) => this.#send(direction, packet),
       broadcast: ({ bytes }, plain) =>
-        this.#send(direction, { head: bytes, body: undefined, bytes: bytes.length, plain }),
+        this.#send(direction, { head: bytes, body: undefined, bytes: bytes.length, room: 0, plain }),
       cork() {
         // Nothing is written in pieces here.
       },

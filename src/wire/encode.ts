@@ -6,8 +6,11 @@ import { bodyBytes, frameBytes, wrappedBytes } from "./size.js";
 import { uintBytes, writeUint } from "./varint.js";
 import { writeFrame } from "./write.js";
 
-/** Room for `seq` and `ack` in front of the frames: a tag and a varint of at most 53 bits, twice. */
-export const PACKET_HEAD_BYTES = 18;
+/** Room that a packet leaves before itself for what a link puts there: the head of a WebSocket frame has up to 10 bytes. */
+const LEAD_BYTES = 10;
+
+/** Room for `seq` and `ack` in front of the frames, a tag and a varint of at most 53 bits, twice, and for the link. */
+export const PACKET_HEAD_BYTES: number = 18 + LEAD_BYTES;
 
 /** Size of the slabs that packets are written into. */
 export const SLAB_BYTES = 16_384;
@@ -20,6 +23,8 @@ export interface EncodedPacket {
   readonly body: Uint8Array | undefined;
   /** Length of the packet: head and body together. */
   readonly bytes: number;
+  /** Bytes before `head`, in its buffer, that are nobody's: a link may write what goes ahead of the packet there. */
+  readonly room: number;
   /** Whether something is in it that must not be compressed; see `(hawser.v1.compression)`. */
   readonly plain: boolean;
 }
@@ -122,6 +127,7 @@ export class PacketEncoder {
         head: buffer.subarray(begin, end),
         body,
         bytes: end - begin + (body === undefined ? 0 : body.length),
+        room: begin - this.#start,
         plain: this.#plain,
       };
     } finally {

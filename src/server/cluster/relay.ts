@@ -46,7 +46,7 @@ export class RelayedSession implements LinkSession {
     this.#onEnd = onEnd;
     pipe.listen({
       onMessage: (bytes, plain) => {
-        link.send({ head: bytes, body: undefined, bytes: bytes.length, plain });
+        link.send({ head: bytes, body: undefined, bytes: bytes.length, room: 0, plain });
         if (link.bufferedBytes <= MARK_BYTES) pipe.take(bytes.length);
         else this.#held += bytes.length;
       },
