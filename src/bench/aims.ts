@@ -32,6 +32,7 @@ export const AIMS: readonly Aim[] = [
   calls("unary-32B-64", "net", 0.6),
   calls("unary-32B-64", "rpc-websockets", 2),
   calls("unary-32B-64", "socket.io", 3),
+  calls("unary-32B-64", "socket.io-msgpack", 3),
   calls("unary-32B-64", "capnweb", 5),
   calls("unary-32B-64", "river", 8),
   calls("unary-32B-64", "trpc", 10),

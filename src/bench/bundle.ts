@@ -56,7 +56,10 @@ export async function bundle(names: readonly ContenderName[]): Promise<Bundles> 
   const beside = makeFolder(join(PEERS, ".tmp"));
   const remove = () => {
     for (const folder of [own, beside]) rmSync(folder, { recursive: true, force: true });
+    process.off("exit", remove);
   };
+  // In any case, as when somebody stops the run.
+  process.once("exit", remove);
   try {
     const places = new Map(names.map((name) => [name, placeOf(name)] as const));
     const modules = (place: Place) =>

@@ -72,13 +72,13 @@ export const CONTENDERS: Readonly<Record<ContenderName, ContenderInfo>> = {
     variant: "msgpack",
     needs: "socket.io-msgpack-parser",
     settings:
-      "Socket.IO, WebSocket only, its msgpack parser, which its docs advise for binary data. perMessageDeflate off.",
+      "Socket.IO, WebSocket only, its msgpack parser, which its docs advise for binary data. Otherwise as socket.io.",
   },
   "socket.io": {
     module: "peers/socket-io.mjs",
     needs: "socket.io",
     settings:
-      "Socket.IO, WebSocket only, its default parser (JSON) with bytes in base64 and 64-bit numbers as text, which is faster than bytes in frames of their own. perMessageDeflate off; first request not kept; bufferutil installed, as its docs advise.",
+      "Socket.IO, WebSocket only, its default parser (JSON) with bytes in base64 and 64-bit numbers as text. perMessageDeflate off; first request not kept; bufferutil installed, as its docs advise.",
   },
   trpc: {
     module: "peers/trpc.mjs",

@@ -21,9 +21,9 @@ function chosenArguments(): BenchArguments {
   }
 }
 
-function disturbedScenarios(rows: readonly Row[]): readonly string[] {
+function disturbedMeasurements(rows: readonly Row[]): readonly string[] {
   const disturbed = rows.filter(({ metric, max }) => metric === "foreignCpuPercent" && max > FOREIGN_PERCENT);
-  return [...new Set(disturbed.map(({ scenario }) => scenario))];
+  return disturbed.map(({ scenario, contender }) => `${scenario} with ${contender}`);
 }
 
 function list(): void {
@@ -48,6 +48,10 @@ async function result(options: BenchArguments): Promise<BenchResult> {
   return found;
 }
 
+// An exit, so that what was begun is cleared away.
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
+
 const options = chosenArguments();
 if (options.help) console.log(HELP);
 else if (options.list) list();
@@ -55,7 +59,7 @@ else {
   const found = await result(options);
   console.log(`Node ${found.node}, ${found.cpus} × ${found.cpu}, loopback, ${found.rounds} rounds`);
   console.log(printedTables(found.rows));
-  const disturbed = disturbedScenarios(found.rows);
+  const disturbed = disturbedMeasurements(found.rows);
   if (disturbed.length > 0)
     console.error(
       `other processes used more than ${FOREIGN_PERCENT}% of the CPU during: ${disturbed.join(", ")}`,
