@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../support/until.js";
 import { hawser, start, startServer, type TestServer } from "./hawser.js";
+import { openTap } from "./tap.js";
 
 const ECHO = "hawser.test.v1.EchoService";
 const TOPICS = "hawser.test.v1.TopicService";
@@ -397,24 +398,17 @@ describe("hawser subscribe", () => {
 
   test("goes on through a restart of the server", async () => {
     const first = await startServer();
-    const port = new URL(first.url).port;
-    const run = start([
-      "subscribe",
-      first.url,
-      `${TOPICS}/Watch`,
-      "-d",
-      '{"name":"short"}',
-      "--last",
-      "1",
-      "-v",
-    ]);
+    const second = await startServer();
+    const tap = await openTap(first.url);
+    const watch = ["subscribe", tap.url, `${TOPICS}/Watch`, "-d", '{"name":"short"}'];
+    const run = start([...watch, "--last", "1", "-v"]);
     await until(() => run.stdout().includes('{"number":8}\n'));
+    tap.aim(second.url);
     await first.close();
-    const second = await startServer({ SERVER_PORT: port });
     await until(() => run.stdout().split("\n").length > 2);
     run.child.kill("SIGINT");
     const { code, stderr } = await run.ended;
-    await second.close();
+    await Promise.all([tap.close(), second.close()]);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^hawser: gap: messages between \S+ and \S+ are missing \(newEpoch\)$/m);
     expect(stderr).toContain("* the link broke: ");

@@ -6,7 +6,7 @@ import { Code, createServer, errorDetail, memoryIdempotencyStore, RpcError } fro
 import { echoHandlers } from "../support/echo.js";
 import { ShortNotes, topicRoutes } from "../support/topics.js";
 
-const { SERVER_TOKEN: token, SERVER_PORT: port = "0", SERVER_MAX_CONNECTIONS: most = "1000" } = process.env;
+const { SERVER_TOKEN: token, SERVER_MAX_CONNECTIONS: most = "1000" } = process.env;
 
 const server = createServer({
   maxConnections: Number(most),
@@ -40,7 +40,7 @@ const server = createServer({
     });
   },
 });
-const { url } = await server.listen({ port: Number(port), host: "127.0.0.1" });
+const { url } = await server.listen({ port: 0, host: "127.0.0.1" });
 for (let number = 1; number <= 8; number++) await server.publish(ShortNotes("short"), { number });
 process.stdout.write(`${url.replace("localhost", "127.0.0.1")}\n`);
 process.stdin.resume();
