@@ -50,13 +50,22 @@ const WELL_KNOWN: readonly FileDescriptorProto[] = [
 /** Works on the text of a generated file before it is written; for putting bugs into it. */
 export type Edit = (source: string, path: string) => string;
 
+export interface GenerateOptions {
+  readonly edit?: Edit;
+  /** Run protoc-gen-hawser for each file by itself, so that it knows nothing of what the others have. Default false. */
+  readonly apart?: boolean;
+}
+
 /**
  * Generates code for files of descriptors, in an order in which each follows what it imports, writes it into a folder of its
  * own, imports it, and removes the folder.
  *
  * @throws when a generator refuses, or its output cannot be imported.
  */
-export async function generate(files: readonly FileDescriptorProto[], edit?: Edit): Promise<Generated> {
+export async function generate(
+  files: readonly FileDescriptorProto[],
+  { edit, apart = false }: GenerateOptions = {},
+): Promise<Generated> {
   const own = files.filter(({ name }) => !WELL_KNOWN.some((shipped) => shipped.name === name));
   const request = create(CodeGeneratorRequestSchema, {
     fileToGenerate: own.map(({ name }) => name),
@@ -67,7 +76,8 @@ export async function generate(files: readonly FileDescriptorProto[], edit?: Edi
   mkdirSync(".tmp", { recursive: true });
   const folder = mkdtempSync(join(".tmp", "codecs-"));
   try {
-    const sources = outputOf(protocGenHawser, request);
+    const runs = apart ? own.map(({ name }) => ({ ...request, fileToGenerate: [name] })) : [request];
+    const sources = new Map(runs.flatMap((run) => [...outputOf(protocGenHawser, run)]));
     if (edit !== undefined) for (const [path, source] of sources) sources.set(path, edit(source, path));
     for (const [path, source] of [...outputOf(protocGenEs(), request), ...sources]) {
       const target = join(folder, path);

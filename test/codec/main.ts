@@ -11,6 +11,7 @@ const HELP = `Usage: npm run fuzz:codecs -- [options]
   --seed N      replays seed N; together with --seeds, where to begin
   --seeds K     tries K seeds (default 200, from 1)
   --rounds R    tries each type R times (default 4)
+  --apart       runs the generator for each file by itself
   --mutants     puts bugs into generated codecs, and shows whether seeds find them
   --jobs J      in so many processes (default: one per core)
   --help
@@ -25,6 +26,7 @@ const BATCH = 10;
 interface Job {
   readonly seeds: readonly number[];
   readonly rounds: number;
+  readonly apart: boolean;
 }
 interface Result {
   readonly reports: readonly Report[];
@@ -38,6 +40,7 @@ async function main(): Promise<number> {
     rounds: { type: "string", default: "4" },
     jobs: { type: "string", default: String(availableParallelism()) },
     job: { type: "string" },
+    apart: { type: "boolean" },
     mutants: { type: "boolean" },
     help: { type: "boolean" },
   } as const;
@@ -66,7 +69,8 @@ async function main(): Promise<number> {
   if (values.mutants === true) return showMutants(rounds);
   const count = values.seeds === undefined ? (values.seed === undefined ? 200 : 1) : Number(values.seeds);
   const start = performance.now();
-  const results = await runAll(seedsFrom(Number(values.seed ?? 1), count), rounds, Number(values.jobs));
+  const all = { seeds: seedsFrom(Number(values.seed ?? 1), count), rounds, apart: values.apart === true };
+  const results = await runAll(all, Number(values.jobs));
   const failures = results.flatMap((result) => result.failures).sort((a, b) => a.seed - b.seed);
   for (const failure of failures.slice(0, 5)) process.stdout.write(`${describeFailure(failure, rounds)}\n\n`);
   const seconds = ((performance.now() - start) / 1_000).toFixed(1);
@@ -90,22 +94,22 @@ async function showMutants(rounds: number): Promise<number> {
   return alive === 0 ? 0 : 1;
 }
 
-async function runJob({ seeds, rounds }: Job): Promise<number> {
-  const result = await runSeeds(seeds, rounds);
+async function runJob({ seeds, rounds, apart }: Job): Promise<number> {
+  const result = await runSeeds(seeds, rounds, { apart });
   await new Promise((resolve) => process.send?.(result, resolve));
   process.disconnect?.();
   return 0;
 }
 
 /** Batches, each in a process of its own, `jobs` of them at a time. */
-async function runAll(seeds: readonly number[], rounds: number, jobs: number): Promise<Result[]> {
+async function runAll({ seeds, ...rest }: Job, jobs: number): Promise<Result[]> {
   const results: Result[] = [];
   let next = 0;
   const work = async (): Promise<void> => {
     while (next < seeds.length) {
       const batch = seeds.slice(next, next + BATCH);
       next += BATCH;
-      results.push(await inProcess({ seeds: batch, rounds }));
+      results.push(await inProcess({ ...rest, seeds: batch }));
     }
   };
   await Promise.all(Array.from({ length: jobs }, work));

@@ -95,7 +95,7 @@ export async function findMutant(
     return `${runtime}\n${source.replace(mutant.from, mutant.to)}`;
   };
   for (const seed of seeds) {
-    const { failures } = await runSeeds([seed], rounds, edit);
+    const { failures } = await runSeeds([seed], rounds, { edit });
     if (failures[0] !== undefined) return failures[0];
   }
   if (places === 0) throw new Error(`the mutant "${mutant.name}" has no place in the generated code`);

@@ -2,7 +2,7 @@ import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
 import { SeededRandom } from "../support/random.js";
 import { Mismatch } from "./check.js";
 import { fuzzTypes, type Report } from "./fuzz.js";
-import { type Edit, generate } from "./generate.js";
+import { type GenerateOptions, generate } from "./generate.js";
 import { randomFiles } from "./schemas.js";
 
 /** A seed whose codecs and protobuf-es differ, and how. */
@@ -15,17 +15,16 @@ export interface Failure {
  * Tries seeds. Their code is generated in one go, and still what a seed does depends on nothing but the seed.
  *
  * @param rounds How often each type is tried.
- * @param edit Changes the generated codecs, to put bugs into them.
  */
 export async function runSeeds(
   seeds: readonly number[],
   rounds: number,
-  edit?: Edit,
+  options?: GenerateOptions,
 ): Promise<{ readonly reports: readonly Report[]; readonly failures: readonly Failure[] }> {
   const files: FileDescriptorProto[] = seeds.flatMap((seed) =>
     randomFiles(new SeededRandom(seed), `seed${seed}`),
   );
-  const { messages, extensions } = await generate(files, edit);
+  const { messages, extensions } = await generate(files, options);
   const reports: Report[] = [];
   const failures: Failure[] = [];
   for (const seed of seeds) {
