@@ -4,7 +4,7 @@ import { SeededRandom } from "../support/random.js";
 import { Checker, noFigures } from "./check.js";
 import { generate } from "./generate.js";
 import { kindFiles } from "./kinds.js";
-import { randomMessage } from "./values.js";
+import { type Fields, randomMessage } from "./values.js";
 
 describe("a codec for each kind of field", () => {
   let types: readonly DescMessage[];
@@ -41,5 +41,39 @@ describe("a codec for each kind of field", () => {
       if (!byCodec || figures.encoded < 20) left.push(`${schema.typeName} ${JSON.stringify(figures)}`);
     }
     expect(left).toEqual([]);
+  });
+
+  it("gives what protobuf-es gives for objects that are no plain data", () => {
+    const type = (name: string): DescMessage =>
+      types.find(({ typeName }) => typeName === `kinds.${name}`) as DescMessage;
+    const circle: Fields = {};
+    circle["field"] = circle;
+    class Inherited {
+      get field(): number {
+        return 5;
+      }
+    }
+    const sparse = [1, 2, 3];
+    delete sparse[1];
+    const values: readonly [string, Fields][] = [
+      ["proto3.Recursive", circle],
+      ["proto2.SingularInt32", new Inherited() as unknown as Fields],
+      ["proto3.SingularInt32", new Inherited() as unknown as Fields],
+      ["proto3.SingularInt32", Object.create({ field: 7 }) as Fields],
+      ["proto3.SingularInt32", Object.freeze({ field: 7, behind: "behind" })],
+      ["proto3.SingularInt32", new Proxy<Fields>({ field: 7 }, {})],
+      ["proto3.ListInt32", { field: sparse }],
+      ["proto3.ListInt32", { field: Object.freeze([1, 2, 3]) }],
+      ["proto3.MapToString", { field: Object.create({ inherited: "no" }) }],
+      ["proto3.MapToString", { field: new Map([["a", "b"]]) }],
+      ["proto3.SingularBytes", { field: new Uint8Array(new SharedArrayBuffer(4)) }],
+      ["proto3.SingularBytes", { field: new Uint8ClampedArray(3) }],
+      ["proto3.SingularString", { field: "x".repeat(100_000) }],
+      ["proto3.SingularString", { field: "漢".repeat(40_000) }],
+    ];
+    const checker = new Checker(new SeededRandom(1));
+    const figures = noFigures();
+    for (const [name, value] of values) checker.encode(type(name), value, figures);
+    expect(figures.encoded + figures.errors).toBe(values.length);
   });
 });
