@@ -145,7 +145,7 @@ export function writeFloat(into: Uint8Array, at: number, value: Unchecked): numb
 }
 
 /** Up to here a loop beats the call of `set`. */
-const COPY_LOOP = 48;
+const COPY_LOOP = 8;
 
 /** bytes: the length, then the bytes. */
 export function writeBytes(into: Uint8Array, at: number, value: Unchecked): number {
