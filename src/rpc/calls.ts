@@ -4,7 +4,7 @@ import { type ErrorDetail, type Executed, RpcError } from "../base/error.js";
 import { DeadlineHeap } from "../base/heap.js";
 import { violation } from "../session/violation.js";
 import type { CallFrame, DataFrame, EndFrame, OpenFrame, TopicFrame, WireLimits } from "../wire/frame.js";
-import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
+import { PAYLOAD_COST, WHOLE_BYTES } from "../wire/limits.js";
 import type { Call } from "./call.js";
 import { CallSlots } from "./call-slots.js";
 import type { AnsweringCall, CallingCall, CallSession, CallsHost, CallsInit } from "./call-table.js";
@@ -101,7 +101,7 @@ export class Calls implements Opener {
     if (end) call.sender.end();
     if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.#deadlines.set(call, call.deadlineAt);
     if (
-      length <= CHUNK_BYTES &&
+      length <= WHOLE_BYTES &&
       length + PAYLOAD_COST <= peerLimits.creditBytes &&
       session.writable &&
       !this.#hold &&
@@ -246,13 +246,13 @@ export class Calls implements Opener {
   /** Answers a call with its outcome, behind all of its messages that wait. */
   sendEnd(call: Call, frame: EndFrame): void {
     const length = frame.payload === undefined ? 0 : frame.payload.length;
-    const goesNow = length <= CHUNK_BYTES && !call.sender.hasWaiting && this.#session.writable;
+    const goesNow = length <= WHOLE_BYTES && !call.sender.hasWaiting && this.#session.writable;
     if (!goesNow && this.#heldIsFull(frame.payload)) {
       // The answer does not fit any more; that it does not, does.
       const { code, rawMessage } = this.#tooMuchHeld("yes");
       return this.sendEnd(call, { ...frame, code, message: rawMessage, payload: undefined });
     }
-    if (length > CHUNK_BYTES) {
+    if (length > WHOLE_BYTES) {
       // The payload goes ahead in pieces, on credit.
       call.sender.headers = frame.headers;
       call.sender.wait(frame.payload, false, undefined);

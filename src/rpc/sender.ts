@@ -1,5 +1,5 @@
 import type { CallFrame, EndFrame, Header, OpenFrame } from "../wire/frame.js";
-import { CHUNK_BYTES, PAYLOAD_COST } from "../wire/limits.js";
+import { CHUNK_BYTES, PAYLOAD_COST, WHOLE_BYTES } from "../wire/limits.js";
 import type { Held } from "./held.js";
 import { tokenCost } from "./token-cost.js";
 
@@ -82,7 +82,7 @@ export class Sender {
 
   /** Whether a message of this length can go in one frame now, past nothing that waits. */
   fits(length: number, cost: number): boolean {
-    return !this.hasWaiting && length <= CHUNK_BYTES && cost <= this.credit;
+    return !this.hasWaiting && length <= WHOLE_BYTES && cost <= this.credit;
   }
 
   /** Adds a message that has to wait; resolves when it was sent, or the call is over. */
@@ -151,7 +151,8 @@ export class Sender {
     }
     const left = payload.length - item.offset;
     const token = item.offset === 0 ? tokenCost(item.resumeToken) : 0;
-    const room = Math.min(CHUNK_BYTES, this.credit - PAYLOAD_COST - token);
+    const most = left <= WHOLE_BYTES ? left : CHUNK_BYTES;
+    const room = Math.min(most, this.credit - PAYLOAD_COST - token);
     const length = Math.min(left, room);
     if (length < left && length < MIN_CHUNK_BYTES) return undefined;
     if (length < 0) return undefined;

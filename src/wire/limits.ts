@@ -7,6 +7,12 @@ import type { WireLimits } from "./frame.js";
 export const CHUNK_BYTES = 65_536;
 
 /**
+ * Up to here a message, or what is left of one, goes in one piece all the same: a short second one would cost the receiver a
+ * copy of the whole, and one of 64 KiB with a few fields beside it is common.
+ */
+export const WHOLE_BYTES: number = CHUNK_BYTES + 8_192;
+
+/**
  * Payloads from here up are written beside their header instead of being copied into it. Below, one copy is cheaper
  * than a second write.
  */
