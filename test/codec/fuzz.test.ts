@@ -4,7 +4,7 @@ import { findMutant, MUTANTS } from "./mutants.js";
 import { describeFailure, type Failure, runSeeds, seedsFrom } from "./seeds.js";
 
 /** `npm run fuzz:codecs` tries as many more as one likes. */
-const SEEDS = 10;
+const SEEDS = 9;
 const ROUNDS = 2;
 
 describe(`generated codecs over ${SEEDS} random schemas`, () => {
@@ -23,9 +23,9 @@ describe(`generated codecs over ${SEEDS} random schemas`, () => {
 
   it("do by themselves all that programs usually send, in every kind of field", () => {
     // Otherwise codecs that always give up would pass for correct.
-    expect(report.usual.encoded, describeReport(report)).toBeGreaterThan(2_000);
+    expect(report.usual.encoded, describeReport(report)).toBeGreaterThan(1_800);
     expect(report.usual.encodedByCodec).toBe(report.usual.encoded);
-    expect(report.usual.decoded).toBeGreaterThan(2_000);
+    expect(report.usual.decoded).toBeGreaterThan(1_800);
     expect(report.usual.decodedByCodec).toBe(report.usual.decoded);
   });
 
