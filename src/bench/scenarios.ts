@@ -80,7 +80,7 @@ function unary(size: string, connections: number, depth: number, extras: UnaryEx
     connections === 1 ? `${depth} in flight` : `${connections} connections, ${depth} in flight on each`;
   return {
     name: `unary-${size}-${flight}`,
-    title: `unary, ${size}, ${inWords}`,
+    title: `unary, ${size.replace(/(?<=\d)(?=[KMB])/, " ")}, ${inWords}`,
     bodyBytes: SIZES[size] ?? 0,
     measurement: { kind: "rate", work: { kind: "echo", depth, connections }, unit: "call" },
     headline: depth === 1 && connections === 1 ? "p50Micros" : "callsPerSecond",
