@@ -48,30 +48,38 @@ export async function* splitJson(chunks: AsyncIterable<string> | Iterable<string
 /**
  * The text of `-d`: itself, a file's (`@file`) or that of the standard input (`@-`).
  */
-async function* chunksOf(data: string): AsyncGenerator<string> {
+async function* chunksOf(data: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
   if (!data.startsWith("@")) return yield data;
   const path = data.slice(1);
   const stream = path === "-" ? process.stdin : createReadStream(path);
   stream.setEncoding("utf8");
+  // Whoever waits for input is to be woken, and nothing is to keep the process.
+  const stop = () => stream.destroy();
+  signal?.addEventListener("abort", stop);
+  if (signal?.aborted === true) stop();
   try {
     for await (const chunk of stream) yield chunk as string;
   } catch (cause) {
     throw new UsageError(`-d ${data} cannot be read: ${messageOf(cause)}`, { cause });
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
 }
 
 /**
  * Messages from `-d`, each as soon as it is there, by protobuf's JSON mapping.
  *
+ * @param signal ends the reading
  * @throws UsageError that counts the messages from 1 when one is not of that type.
  */
 export async function* messagesFrom(
   data: string,
   type: DescMessage,
   registry: Registry,
+  signal?: AbortSignal,
 ): AsyncGenerator<Message> {
   let count = 0;
-  for await (const document of splitJson(chunksOf(data))) {
+  for await (const document of splitJson(chunksOf(data, signal))) {
     count++;
     try {
       yield fromJson(type, JSON.parse(document) as JsonValue, { registry });
@@ -93,10 +101,11 @@ export async function singleMessageFrom(
   data: string | undefined,
   { input, name }: DescMethod,
   registry: Registry,
+  signal?: AbortSignal,
 ): Promise<Message> {
   const messages: Message[] = [];
   if (data !== undefined) {
-    for await (const message of messagesFrom(data, input, registry)) messages.push(message);
+    for await (const message of messagesFrom(data, input, registry, signal)) messages.push(message);
     if (messages.length > 1)
       throw new UsageError(`-d: ${name} takes one message, and there are ${messages.length}`);
   }

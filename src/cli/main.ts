@@ -5,11 +5,12 @@ import { fileURLToPath } from "node:url";
 import { EXIT, exitCodeOf, messageOf } from "./failure.js";
 import { readCommandLine, type Wanted } from "./program.js";
 
+const stopping = new AbortController();
+
 /** Aborted at the first Ctrl-C; the second ends the process at once. */
 function interruption(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopping.abort());
+  return stopping.signal;
 }
 
 /** The version of the package, whose manifest lies above this file, compiled or not. */
@@ -70,6 +71,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
   process.exitCode = await run(readCommandLine(process.argv.slice(2), packageVersion()));
 } catch (error) {
-  process.stderr.write(`hawser: ${messageOf(error)}\n`);
-  process.exitCode = exitCodeOf(error) || EXIT.failed;
+  if (stopping.signal.aborted) process.exitCode = EXIT.interrupted;
+  else {
+    process.stderr.write(`hawser: ${messageOf(error)}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
 }

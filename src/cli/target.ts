@@ -92,12 +92,16 @@ function readOption(option: string, path: string): string {
 /**
  * Opens a connection. Nobody waits for a server that is not there: the first attempt counts.
  *
- * @throws RpcError UNAVAILABLE, UNAUTHENTICATED or PERMISSION_DENIED, with what the server said.
+ * @param signal gives up
+ * @throws RpcError UNAVAILABLE, UNAUTHENTICATED or PERMISSION_DENIED, with what the server said; CANCELLED.
  */
-export async function dial(url: string, options: ConnectOptions): Promise<Connection> {
+export async function dial(url: string, options: ConnectOptions, signal?: AbortSignal): Promise<Connection> {
   const connection = connect(url, options);
   let off: () => void = () => undefined;
   const failed = new Promise<never>((_, reject) => {
+    const cancel = () => reject(new RpcError("interrupted", Code.Canceled, { executed: "no" }));
+    if (signal?.aborted === true) cancel();
+    else signal?.addEventListener("abort", cancel, { once: true });
     off = connection.on("reconnecting", ({ code, reason }) => {
       reject(
         new RpcError(
@@ -132,11 +136,12 @@ export async function withConnection<T>(
   options: ConnectOptions,
   narrator: Narrator,
   work: (connect: () => Promise<Connection>) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   let opening: Promise<Connection> | undefined;
   const open = async () => {
     const start = performance.now();
-    const connection = await dial(url, options);
+    const connection = await dial(url, options, signal);
     narrator.connected(connection, url, performance.now() - start);
     return connection;
   };

@@ -1,6 +1,8 @@
 // `hawser call`, `list`, `describe` and `subscribe` as processes, against servers in processes of their own.
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -112,6 +114,40 @@ describe("hawser call", () => {
     const { code, stderr } = await run.ended;
     expect(code).toBe(130);
     expect(stderr).toContain("* CANCELLED");
+  });
+
+  test("ends at Ctrl-C while it waits for input, for a server, or for both", async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const accepted = once(silent, "connection");
+    const waiting = start(["call", `127.0.0.1:${port}`, `${ECHO}/Echo`]);
+    await accepted;
+    waiting.child.kill("SIGINT");
+    expect(await waiting.ended).toEqual({ code: 130, stdout: "", stderr: "" });
+    silent.close();
+    for (const method of ["Echo", "Converse"]) {
+      const tap = await openTap(server.url);
+      const reading = start(["call", tap.url, `${ECHO}/${method}`, "-d", "@-", "-v"], { input: "open" });
+      let told = "";
+      reading.child.stderr?.on("data", (chunk: string) => {
+        told += chunk;
+      });
+      if (method === "Converse") {
+        reading.child.stdin?.write('{"number": 1}\n');
+        await until(() => reading.stdout() !== "");
+      } else await until(() => told.includes("* connected"));
+      reading.child.kill("SIGINT");
+      expect([method, (await reading.ended).code]).toEqual([method, 130]);
+      await tap.close();
+    }
+  });
+
+  test("ends when the server has ended the call, whether there is more input or not", async () => {
+    const failing = start(["call", server.url, `${ECHO}/Converse`, "-d", "@-", "--timeout", "300ms"], {
+      input: "open",
+    });
+    expect((await failing.ended).code).toBe(32);
   });
 
   test("gives an idempotency key", async () => {

@@ -45,7 +45,7 @@ export async function openConnections(
     while (begun < count && failure === undefined && !signal.aborted) {
       const number = ++begun;
       try {
-        list.push(await dial(url, options));
+        list.push(await dial(url, options, signal));
         onOpen(list.length);
       } catch (error) {
         failure ??= numbered(error, number, count);

@@ -35,14 +35,14 @@ export async function runBench(args: BenchArguments, signal: AbortSignal): Promi
   const headers = targetHeaders(target);
   // What fails is to be seen, not to be tried again.
   const options = { ...connectOptions(target), retry: false as const };
-  const first = await dial(url, options);
+  const first = await dial(url, options, signal);
   const progress = createProgress(!load.quiet);
   try {
     const types = await findMethod(
       schemaOf(args.schema, async () => first, headers),
       args.method,
     );
-    const messages = await readMessages(types, load.data);
+    const messages = await readMessages(types, load.data, signal);
     const connections = await openConnections(
       first,
       load.connections,
@@ -65,10 +65,15 @@ export async function runBench(args: BenchArguments, signal: AbortSignal): Promi
   }
 }
 
-async function readMessages(types: MethodTypes, data: string | undefined): Promise<Message[]> {
+async function readMessages(
+  types: MethodTypes,
+  data: string | undefined,
+  signal: AbortSignal,
+): Promise<Message[]> {
   const { method, registry } = types;
   const messages: Message[] = [];
-  for await (const message of messagesFrom(data ?? "{}", method.input, registry)) messages.push(message);
+  for await (const message of messagesFrom(data ?? "{}", method.input, registry, signal))
+    messages.push(message);
   if (messages.length > 0) return messages;
   const takesStream = method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming";
   if (!takesStream) throw new UsageError(`-d ${data} holds no message`);

@@ -36,35 +36,46 @@ export function runCall(args: CallArguments, signal: AbortSignal): Promise<numbe
   const { request, target, url } = args;
   const headers = targetHeaders(target);
   const narrator = createNarrator(request.verbose);
-  return withConnection(url, connectOptions(target), narrator, async (connect) => {
-    const types = await findMethod(schemaOf(args.schema, connect, headers), args.method);
-    const { method, registry } = types;
-    const input = requestOf(types, request.data);
-    const connection = await connect();
-    const options: CallOptions = {
-      signal,
-      headers,
-      timeoutMs: request.timeout,
-      idempotencyKey: request.key,
-    };
-    narrator.say(`${method.parent.typeName}/${method.name} (${method.methodKind.replace("_", " ")})`);
-    narrator.headers(">", headers);
-    const json = { registry, emitDefaults: request.emitDefaults };
-    const print = (message: Message) => printLine(jsonLine(method.output, message, json));
-    const start = performance.now();
-    try {
-      await make(connection, method, await input, options, print, narrator);
-      narrator.outcome(undefined, performance.now() - start, connection);
-      return EXIT.ok;
-    } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-      narrator.headers("<", error.metadata);
-      narrator.outcome(error, performance.now() - start, connection);
-      if (signal.aborted) return EXIT.interrupted;
-      process.stderr.write(`${errorLines(error, registry).join("\n")}\n`);
-      return exitCodeOf(error);
-    }
-  });
+  // The call may be over before the input is.
+  const reading = new AbortController();
+  signal.addEventListener("abort", () => reading.abort());
+  return withConnection(
+    url,
+    connectOptions(target),
+    narrator,
+    async (connect) => {
+      const types = await findMethod(schemaOf(args.schema, connect, headers), args.method);
+      const { method, registry } = types;
+      const input = requestOf(types, request.data, reading.signal);
+      const connection = await connect();
+      const options: CallOptions = {
+        signal,
+        headers,
+        timeoutMs: request.timeout,
+        idempotencyKey: request.key,
+      };
+      narrator.say(`${method.parent.typeName}/${method.name} (${method.methodKind.replace("_", " ")})`);
+      narrator.headers(">", headers);
+      const json = { registry, emitDefaults: request.emitDefaults };
+      const print = (message: Message) => printLine(jsonLine(method.output, message, json));
+      const start = performance.now();
+      try {
+        await make(connection, method, await input, options, print, narrator);
+        narrator.outcome(undefined, performance.now() - start, connection);
+        return EXIT.ok;
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
+        narrator.headers("<", error.metadata);
+        narrator.outcome(error, performance.now() - start, connection);
+        if (signal.aborted) return EXIT.interrupted;
+        process.stderr.write(`${errorLines(error, registry).join("\n")}\n`);
+        return exitCodeOf(error);
+      } finally {
+        reading.abort();
+      }
+    },
+    signal,
+  );
 }
 
 /** What goes out: one message, or all as they come. */
@@ -76,14 +87,18 @@ interface InputStream {
   readonly failure: () => unknown;
 }
 
-function requestOf({ method, registry }: MethodTypes, data: string | undefined): Promise<Input> | Input {
+function requestOf(
+  { method, registry }: MethodTypes,
+  data: string | undefined,
+  signal: AbortSignal,
+): Promise<Input> | Input {
   if (method.methodKind === "unary" || method.methodKind === "server_streaming")
-    return singleMessageFrom(data, method, registry);
+    return singleMessageFrom(data, method, registry, signal);
   let failure: unknown;
   async function* messages(): AsyncGenerator<Message> {
     if (data === undefined) return;
     try {
-      yield* messagesFrom(data, method.input, registry);
+      yield* messagesFrom(data, method.input, registry, signal);
     } catch (error) {
       failure = error;
       throw error;

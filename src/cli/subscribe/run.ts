@@ -32,54 +32,60 @@ export function runSubscribe(args: SubscribeArguments, signal: AbortSignal): Pro
     throw new UsageError("--from and --last exclude each other");
   const headers = targetHeaders(target);
   const narrator = createNarrator(subscription.verbose);
-  return withConnection(url, connectOptions(target), narrator, async (connect) => {
-    const { method, registry } = await findMethod(schemaOf(args.schema, connect, headers), args.method);
-    if (method.methodKind !== "server_streaming")
-      throw new UsageError(
-        `${args.method} is ${method.methodKind.replace("_", " ")}; topics come from server streaming`,
-      );
-    const request = await singleMessageFrom(subscription.data, method, registry);
-    const connection = await connect();
-    const printer = createPrinter(subscription.positions);
-    const start = performance.now();
-    try {
-      const response = await connection.stream(
-        method as DescMethodServerStreaming<DescMessage, DescMessage>,
-        new SingleMessage(request),
-        {
-          signal,
-          headers,
-          topic: {
-            last: subscription.last,
-            after: subscription.from,
-            onPosition: printer.at,
-            onGap: printer.gap,
-            onStale: (stale) =>
-              narrator.say(
-                stale ? "other nodes cannot be heard at the moment" : "other nodes are heard again",
-              ),
+  return withConnection(
+    url,
+    connectOptions(target),
+    narrator,
+    async (connect) => {
+      const { method, registry } = await findMethod(schemaOf(args.schema, connect, headers), args.method);
+      if (method.methodKind !== "server_streaming")
+        throw new UsageError(
+          `${args.method} is ${method.methodKind.replace("_", " ")}; topics come from server streaming`,
+        );
+      const request = await singleMessageFrom(subscription.data, method, registry, signal);
+      const connection = await connect();
+      const printer = createPrinter(subscription.positions);
+      const start = performance.now();
+      try {
+        const response = await connection.stream(
+          method as DescMethodServerStreaming<DescMessage, DescMessage>,
+          new SingleMessage(request),
+          {
+            signal,
+            headers,
+            topic: {
+              last: subscription.last,
+              after: subscription.from,
+              onPosition: printer.at,
+              onGap: printer.gap,
+              onStale: (stale) =>
+                narrator.say(
+                  stale ? "other nodes cannot be heard at the moment" : "other nodes are heard again",
+                ),
+            },
           },
-        },
-      );
-      let count = 0;
-      const json = { registry, emitDefaults: subscription.emitDefaults };
-      for await (const message of response.message) {
-        if (count++ === 0) narrator.headers("<", response.header);
-        await printer.message(jsonLine(method.output, message, json));
-        if (count === subscription.count) break;
+        );
+        let count = 0;
+        const json = { registry, emitDefaults: subscription.emitDefaults };
+        for await (const message of response.message) {
+          if (count++ === 0) narrator.headers("<", response.header);
+          await printer.message(jsonLine(method.output, message, json));
+          if (count === subscription.count) break;
+        }
+        narrator.outcome(undefined, performance.now() - start, connection);
+        return EXIT.ok;
+      } catch (error) {
+        if (signal.aborted) return EXIT.ok;
+        if (!(error instanceof RpcError)) throw error;
+        narrator.outcome(error, performance.now() - start, connection);
+        process.stderr.write(`${errorLines(error, registry).join("\n")}\n`);
+        return exitCodeOf(error);
+      } finally {
+        printer.end();
       }
-      narrator.outcome(undefined, performance.now() - start, connection);
-      return EXIT.ok;
-    } catch (error) {
-      if (signal.aborted) return EXIT.ok;
-      if (!(error instanceof RpcError)) throw error;
-      narrator.outcome(error, performance.now() - start, connection);
-      process.stderr.write(`${errorLines(error, registry).join("\n")}\n`);
-      return exitCodeOf(error);
-    } finally {
-      printer.end();
-    }
-  });
+    },
+    signal,
+  );
 }
 
 /** Prints messages, positions and gaps in their order. */
