@@ -11,7 +11,7 @@ import { formatNumber, type Row, type Sample, summarise } from "./rows.js";
 import { measure, type Pace } from "./run.js";
 import type { Scenario } from "./scenarios.js";
 
-const QUICK: Pace = { warmUpMs: 400, measureMs: 500 };
+const QUICK: Pace = { warmUpMs: 750, measureMs: 250 };
 const FULL: Pace = { warmUpMs: 700, measureMs: 1_000 };
 /** Those that take part in a quick run. */
 const QUICK_CONTENDERS: readonly ContenderName[] = ["net", "ws", "hawser"];
