@@ -1,5 +1,5 @@
 // A node of Hawser for `nodes.ts`, in a process of its own. Arguments: "memory", "plain" or "history"; address of NATS. Sends its port.
-import { BenchService, WatchResponseSchema } from "../../gen/hawser/bench/v1/bench_pb.js";
+import { BenchService, WatchResponseSchema } from "../../gen/hawser/bench/v1/bench_hawser.js";
 import { natsBroker } from "../nats/index.js";
 import { createServer, defineTopic } from "../server/index.js";
 

@@ -125,8 +125,9 @@ describe("bundles", () => {
     const bundles = await bundle(["hawser", "hawser-es"]);
     try {
       const code = (name: ContenderName) => readFileSync(fileURLToPath(bundles.of(name).module), "utf8");
-      expect(code("hawser")).toMatch(/registerCodec\(EchoRequestSchema/);
-      expect(code("hawser-es")).not.toContain("registerCodec(");
+      expect(code("hawser")).toContain("function writeEchoRequest(");
+      expect(code("hawser")).toMatch(/BenchService\w* = .*withCodecs\(/);
+      expect(code("hawser-es")).not.toContain("writeEchoRequest");
     } finally {
       bundles.remove();
     }

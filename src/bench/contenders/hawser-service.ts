@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { createServer as createHttpServer } from "node:http";
-import {
+import type {
   BenchService,
-  type EchoResponse,
+  EchoResponse,
   WatchResponseSchema,
 } from "../../../gen/hawser/bench/v1/bench_pb.js";
 import { type Client, type CompressionProfile, type Connection, connect } from "../../client/index.js";
@@ -26,6 +26,12 @@ interface Variant {
   readonly compression?: CompressionProfile;
 }
 
+/** Descriptors as a generator has written them: those of protoc-gen-hawser bring their codecs along. */
+interface BenchSchema {
+  readonly BenchService: typeof BenchService;
+  readonly WatchResponseSchema: typeof WatchResponseSchema;
+}
+
 const VARIANTS: Readonly<Record<string, Variant>> = {
   "": {},
   keys: { keys: true },
@@ -35,12 +41,6 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   balanced: { compression: "balanced" },
   ratio: { compression: "ratio" },
 };
-
-const Watched = defineTopic({
-  name: "bench",
-  schema: WatchResponseSchema,
-  history: { size: 100_000, ttlMs: 600_000 },
-});
 
 const LIMITS = { packetBytes: 0, messageBytes: 0, creditBytes: 2 ** 32 - 1, headerBytes: 0, calls: 0 };
 
@@ -100,18 +100,24 @@ const UNLIMITED = {
 } as const;
 
 /**
- * Hawser as its users run it: default options, generated service, no special code. Messages are encoded by what is
- * registered for them, so it is the importing module that decides about that.
+ * Hawser as its users run it: default options, generated service, no special code. Messages are encoded as the
+ * descriptors say.
  *
  * @param name The variant; `""` for the usual one.
  * @throws Error when there is no such variant.
  */
 export function createHawser(
   name: string,
+  schema: BenchSchema,
   makeClient: (connection: Connection) => Client<typeof BenchService>,
 ): Contender {
   const variant = VARIANTS[name];
   if (variant === undefined) throw new Error(`Hawser has no variant "${name}" here`);
+  const Watched = defineTopic({
+    name: "bench",
+    schema: schema.WatchResponseSchema,
+    history: { size: 100_000, ttlMs: 600_000 },
+  });
   const { keys, unlimited, authenticated, compression = "off" } = variant;
   return {
     async serve() {
@@ -126,7 +132,7 @@ export function createHawser(
           : {}),
         compression,
         routes: (router) =>
-          router.service(BenchService, {
+          router.service(schema.BenchService, {
             echo: (request) => ({ id: request.id, name: request.name, body: request.body }),
             async *push({ count, id, name, body }) {
               for (let i = 0; i < count; i++) yield { id, name, body };

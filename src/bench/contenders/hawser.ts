@@ -1,9 +1,13 @@
-// Hawser with what protoc-gen-hawser generates: importing that makes its codecs known, on either side.
-import { createBenchServiceClient } from "../../../gen/hawser/bench/v1/bench_hawser.js";
+// Hawser with what protoc-gen-hawser generates, on both sides.
+import {
+  BenchService,
+  createBenchServiceClient,
+  WatchResponseSchema,
+} from "../../../gen/hawser/bench/v1/bench_hawser.js";
 import type { Contender } from "../contender.js";
 import { createHawser } from "./hawser-service.js";
 
 /** See {@link createHawser}. */
 export function create(variant: string): Contender {
-  return createHawser(variant, createBenchServiceClient);
+  return createHawser(variant, { BenchService, WatchResponseSchema }, createBenchServiceClient);
 }
