@@ -17,6 +17,10 @@ import { decode, encode } from "hawser/codec";
 import { table } from "table";
 import { EchoRequestSchema } from "../../gen/hawser/bench/v1/bench_hawser.js";
 import { PointsSchema, ProfileSchema, SeriesSchema } from "../../gen/hawser/bench/v1/points_hawser.js";
+import { PacketSchema } from "../../gen/hawser/v1/wire_hawser.js";
+import { decodePacket } from "../wire/decode.js";
+import { encodePacket, PacketEncoder } from "../wire/encode.js";
+import type { DataFrame } from "../wire/frame.js";
 
 /** A message to measure with. */
 interface Subject<Desc extends DescMessage = DescMessage> {
@@ -27,6 +31,8 @@ interface Subject<Desc extends DescMessage = DescMessage> {
   readonly read: (message: MessageShape<Desc>) => number;
   /** At least so many times as fast as protobuf-es: encoding and decoding. */
   readonly aims?: readonly [number, number];
+  /** Code that was written for this message. */
+  readonly byHand?: Contender;
 }
 
 /** One way to encode and to decode. */
@@ -46,6 +52,34 @@ const subject = <Desc extends DescMessage>(it: Subject<Desc>): Subject => it as 
 const readText = (text: string): number => text.length + text.charCodeAt(text.length - 1);
 
 const points = Array.from({ length: 1_000 }, (_, i) => ({ x: i * 1.1, y: -i / 3, count: i * 7 }));
+
+/** What a busy connection sends: messages of streams, as many as go into a packet. */
+const FRAMES: readonly DataFrame[] = Array.from({ length: 16 }, (_, i) => ({
+  kind: "data",
+  call: 1_001 + 2 * i,
+  end: false,
+  size: 0,
+  headers: undefined,
+  resumeToken: "",
+  payload: new Uint8Array(60).fill(7),
+}));
+
+const callsOf = (frames: readonly { readonly call: number }[]) =>
+  frames.reduce((sum, { call }) => sum + call, 0);
+
+/** `src/wire`, which also keeps to limits, and leaves large payloads where they are. */
+function envelopeByHand(): Contender {
+  const encoder = new PacketEncoder((bytes) => Buffer.allocUnsafeSlow(bytes));
+  const bytes = encodePacket({ seq: 77, ack: 78, frames: FRAMES });
+  return {
+    name: "by hand (src/wire)",
+    encode() {
+      for (const frame of FRAMES) encoder.add(frame);
+      return encoder.finish(77, 78).head;
+    },
+    decode: () => callsOf(decodePacket(bytes).frames as readonly DataFrame[]),
+  };
+}
 
 const SUBJECTS: readonly Subject[] = [
   subject({
@@ -75,6 +109,20 @@ const SUBJECTS: readonly Subject[] = [
       for (const value of message.values) sum += value;
       return sum;
     },
+  }),
+  subject({
+    name: "packet of 16 frames",
+    schema: PacketSchema,
+    init: {
+      seq: 77n,
+      ack: 78n,
+      frames: FRAMES.map(({ call, payload }) => ({
+        kind: { case: "data" as const, value: { call: BigInt(call), payload: payload as Uint8Array } },
+      })),
+    },
+    read: ({ frames }) =>
+      frames.reduce((sum, { kind }) => sum + (kind.case === "data" ? Number(kind.value.call) : 0), 0),
+    byHand: envelopeByHand(),
   }),
   subject({
     name: "profile",
@@ -132,7 +180,7 @@ interface StaticType {
 }
 
 function contendersOf(
-  { schema, init, read }: Subject,
+  { schema, init, read, byHand }: Subject,
   types: Record<string, StaticType> | undefined,
 ): Contender[] {
   const message = create(schema, init);
@@ -151,6 +199,7 @@ function contendersOf(
       decode: () => read(fromBinary(schema, bytes)),
     },
   ];
+  if (byHand !== undefined) contenders.push(byHand);
   const type = types?.[schema.name];
   if (type !== undefined) {
     const object = type.fromObject(protobufjsObject(message) as object);
