@@ -29,7 +29,7 @@ const layers: Readonly<Record<string, Layer>> = {
   wire: { below: ["base"], pure: true },
   session: { below: ["base", "wire"], pure: true },
   rpc: { below: ["base", "codec", "wire", "session"], pure: true },
-  retry: { below: callsBelow, pure: true },
+  retry: { below: [...callsBelow, "codec"], pure: true },
   idempotency: { below: callsBelow, pure: true },
   broker: { below: ["base"], pure: true },
   topics: { below: [...callsBelow, "broker", "gen"], pure: true },

@@ -1,17 +1,30 @@
 import type { DescMessage, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import { Code } from "../base/code.js";
 import type { RpcError } from "../base/error.js";
-import { CallerCall } from "../rpc/caller-call.js";
+import { codecOf, type MessageCodec } from "../codec/codec.js";
+import { CallerCall, type OnlyMessage } from "../rpc/caller-call.js";
 import { extraMessage, missingMessage } from "../rpc/client.js";
 import { decodeMessage, encodeMessage } from "../rpc/payload.js";
 import { UnaryResult } from "../rpc/responses.js";
 import type { CallOptions, UnaryResponse } from "../rpc/transport.js";
 import { type Caller, LogicalCall } from "./logical-call.js";
 
+const NO_BUFFER = new Uint8Array(0);
+
 /** A unary call over all its attempts. */
-export class UnaryCall<I extends DescMessage, O extends DescMessage> extends LogicalCall {
+export class UnaryCall<I extends DescMessage, O extends DescMessage>
+  extends LogicalCall
+  implements OnlyMessage
+{
+  /** `NaN` once the message is encoded, whatever becomes of the object that it was made from. */
+  bound: number;
   readonly #method: DescMethodUnary<I, O>;
-  readonly #payload: Uint8Array;
+  readonly #codec: MessageCodec | undefined;
+  #input: MessageInitShape<I> | undefined;
+  /** Where the message lies, once it is encoded. */
+  #buffer: Uint8Array = NO_BUFFER;
+  #at = 0;
+  #length = 0;
   readonly #resolve: (response: UnaryResponse<I, O>) => void;
   readonly #reject: (error: unknown) => void;
 
@@ -25,7 +38,9 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> extends Log
   ) {
     super(caller, method, options);
     this.#method = method;
-    this.#payload = encodeMessage(method.input, input, Code.Internal);
+    this.#input = input;
+    this.#codec = codecOf(method.input);
+    this.bound = this.#codec?.bound(input) ?? Number.NaN;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -34,7 +49,28 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> extends Log
   restart(): void {
     const call = new CallerCall(this.caller.calls, this);
     call.onChange = () => this.#changed(call);
-    call.start(this.#payload, true);
+    call.startWith(this);
+  }
+
+  write(into: Uint8Array, at: number): number {
+    return (this.#codec as MessageCodec).write(this.#input as MessageInitShape<I>, into, at);
+  }
+
+  written(buffer: Uint8Array, at: number, length: number): void {
+    this.#buffer = buffer;
+    this.#at = at;
+    this.#length = length;
+    this.#input = undefined;
+    this.bound = Number.NaN;
+  }
+
+  bytes(): Uint8Array {
+    if (this.#input !== undefined) {
+      const bytes = encodeMessage(this.#method.input, this.#input, Code.Internal);
+      this.written(bytes, 0, bytes.length);
+      return bytes;
+    }
+    return this.#buffer.subarray(this.#at, this.#at + this.#length);
   }
 
   giveUp(error: RpcError): void {

@@ -18,7 +18,7 @@ import type { Admission, CallGuard, GuardedCall } from "./guard.js";
 import { applyInterceptors } from "./interception.js";
 import { headerBytes, toWireHeaders } from "./metadata.js";
 import { methodInfo } from "./method-info.js";
-import { decodeMessage, encodeMessage } from "./payload.js";
+import { decodeMessage, encodeMessage, writerOf } from "./payload.js";
 import { keepToken } from "./resumable.js";
 import type { AnyInput, Route, RouteTable } from "./router.js";
 import { MessageReader, type Pump, pumpMessages } from "./streams.js";
@@ -502,7 +502,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
   }
 
   #answer(message: AnyInit): void {
-    if (this.finished && this.#admission === undefined) return;
+    if (this.#admission === undefined && (this.finished || this.#answerAtOnce(message))) return;
     let response: EndFrame;
     try {
       response = this.#response(message);
@@ -511,6 +511,19 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
     }
     if (this.#admission === undefined) this.#end(response);
     else this.#admission.ended(response, true);
+  }
+
+  /** Answers with a message that goes straight into a packet, when there is nothing to say beside it; whether it could. */
+  #answerAtOnce(message: AnyInit): boolean {
+    const { touchedHeader, touchedTrailer } = this.#context;
+    if (touchedHeader !== undefined || touchedTrailer !== undefined) return false;
+    const writer = writerOf(this.#route.method.output, message);
+    if (writer === undefined || !this.#calls.sendAnswer(this, writer)) return false;
+    this.finished = true;
+    this.receiver.drop();
+    this.#reader?.wake();
+    this.#ended?.(0, undefined);
+    return true;
   }
 
   /** @throws RpcError when the message cannot be encoded. */

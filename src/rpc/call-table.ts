@@ -1,7 +1,16 @@
 import type { Clock } from "../base/clock.js";
 import type { Code } from "../base/code.js";
 import type { ErrorDetail, RpcError } from "../base/error.js";
-import type { CallFrame, EndFrame, Header, OpenFrame, PositionFrame, WireLimits } from "../wire/frame.js";
+import type { MessageWriter } from "../wire/encode.js";
+import type {
+  CallFrame,
+  DataFrame,
+  EndFrame,
+  Header,
+  OpenFrame,
+  PositionFrame,
+  WireLimits,
+} from "../wire/frame.js";
 import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
 import type { SessionInfo } from "./context.js";
@@ -16,7 +25,8 @@ export interface CallSession {
   /** Since when the outbox has been full without a break; `Infinity` when it is not. */
   readonly fullSince: number;
   readonly peerLimits: WireLimits;
-  send(frame: CallFrame, payloadBytes: number): void;
+  send(frame: CallFrame): void;
+  sendMessage(frame: OpenFrame | DataFrame | EndFrame, message: MessageWriter): number;
   wake(): void;
   position(frame: PositionFrame): void;
 }

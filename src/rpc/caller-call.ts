@@ -1,5 +1,6 @@
 import { Code, codeFromWire } from "../base/code.js";
 import { RpcError } from "../base/error.js";
+import type { MessageWriter } from "../wire/encode.js";
 import type { EndFrame, Header } from "../wire/frame.js";
 import { Call } from "./call.js";
 import type { CallingCall } from "./call-table.js";
@@ -42,6 +43,12 @@ export type Failure =
 
 /** Says on later attempts how many there were before (gRFC A6). */
 const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
+
+/** The one message of a call, which is encoded when it is known where to. */
+export interface OnlyMessage extends MessageWriter {
+  /** @throws RpcError when the message does not fit the schema. */
+  bytes(): Uint8Array;
+}
 
 /** The side of a call that opened it: one attempt. */
 export class CallerCall extends Call implements CallingCall {
@@ -94,19 +101,34 @@ export class CallerCall extends Call implements CallingCall {
     return this.#plan.topic;
   }
 
-  /** Sends the Open, unless the call is over before it began. */
+  /** Sends the Open with the first message, unless the call is over before it began. */
   start(payload: Uint8Array | undefined, end: boolean): void {
-    const { signal, deadlineAt, waitForReady } = this.#plan;
-    if (signal?.aborted === true) return this.fail(abortError(signal.reason, "no"));
+    if (this.#begin()) this.#calls.start(this, payload, end, this.#plan.waitForReady);
+  }
+
+  /** The same with the only message. */
+  startWith(message: OnlyMessage): void {
+    if (!this.#begin() || this.#calls.startMessage(this, message)) return;
+    this.#calls.start(this, message.bytes(), true, this.#plan.waitForReady);
+  }
+
+  /** Whether the call may begin. */
+  #begin(): boolean {
+    const { signal, deadlineAt } = this.#plan;
+    if (signal?.aborted === true) {
+      this.fail(abortError(signal.reason, "no"));
+      return false;
+    }
     if (deadlineAt !== Number.POSITIVE_INFINITY && deadlineAt <= this.#calls.clock()) {
       const message = `the deadline of ${this.name} passed before it was sent`;
-      return this.fail(new RpcError(message, Code.DeadlineExceeded, { executed: "no" }));
+      this.fail(new RpcError(message, Code.DeadlineExceeded, { executed: "no" }));
+      return false;
     }
     if (signal !== undefined) {
       this.#onAbort = () => this.cancel(Code.Canceled, abortError(signal.reason, this.executedNow));
       signal.addEventListener("abort", this.#onAbort);
     }
-    this.#calls.start(this, payload, end, waitForReady);
+    return true;
   }
 
   /** Whether the handler may have run, if the call were to fail on this side now. */

@@ -3,8 +3,9 @@ import { Code } from "../base/code.js";
 import { type ErrorDetail, type Executed, RpcError } from "../base/error.js";
 import { DeadlineHeap } from "../base/heap.js";
 import { violation } from "../session/violation.js";
+import type { MessageWriter } from "../wire/encode.js";
 import type { CallFrame, DataFrame, EndFrame, OpenFrame, TopicFrame, WireLimits } from "../wire/frame.js";
-import { PAYLOAD_COST, WHOLE_BYTES } from "../wire/limits.js";
+import { BESIDE_BYTES, PAYLOAD_COST, WHOLE_BYTES } from "../wire/limits.js";
 import type { Call } from "./call.js";
 import { CallSlots } from "./call-slots.js";
 import type { AnsweringCall, CallingCall, CallSession, CallsHost, CallsInit } from "./call-table.js";
@@ -112,23 +113,20 @@ export class Calls implements Opener {
       const { call: id, method, name } = this.open();
       call.sender.credit = peerLimits.creditBytes - (payload === undefined ? 0 : length + PAYLOAD_COST);
       const timeoutMs = this.#timeLeft(call);
-      session.send(
-        {
-          kind: "open",
-          call: id,
-          method,
-          name,
-          headers: call.headers,
-          timeoutMs,
-          end,
-          size: 0,
-          resumeToken: call.resumeToken,
-          idempotencyKey: call.idempotencyKey,
-          payload,
-          ...(call.plain && PLAIN),
-        },
-        length,
-      );
+      session.send({
+        kind: "open",
+        call: id,
+        method,
+        name,
+        headers: call.headers,
+        timeoutMs,
+        end,
+        size: 0,
+        resumeToken: call.resumeToken,
+        idempotencyKey: call.idempotencyKey,
+        payload,
+        ...(call.plain && PLAIN),
+      });
       return;
     }
     if (session.state !== "open" && !waitForReady) {
@@ -160,6 +158,59 @@ export class Calls implements Opener {
     session.wake();
   }
 
+  /**
+   * Begins a call whose only message goes straight into a packet, when it can go out now.
+   *
+   * @returns false: it cannot, and nothing was done
+   */
+  startMessage(call: CallingCall, message: MessageWriter): boolean {
+    const session = this.#session;
+    const { peerLimits } = session;
+    const { bound } = message;
+    if (
+      !(bound < BESIDE_BYTES && bound <= peerLimits.messageBytes) ||
+      bound + PAYLOAD_COST > peerLimits.creditBytes ||
+      call.headers !== undefined ||
+      this.#closed !== undefined ||
+      this.#hold ||
+      this.#unopened.size > 0 ||
+      this.#own.size >= peerLimits.calls ||
+      !session.writable ||
+      // Should the message turn out to be none, the method's name would be lost with it.
+      !this.#outgoing.knows(call.name)
+    ) {
+      return false;
+    }
+    this.#opening = call;
+    const { call: id, method } = this.open();
+    const length = session.sendMessage(
+      {
+        kind: "open",
+        call: id,
+        method,
+        name: "",
+        headers: undefined,
+        timeoutMs: this.#timeLeft(call),
+        end: true,
+        size: 0,
+        resumeToken: call.resumeToken,
+        idempotencyKey: call.idempotencyKey,
+        payload: undefined,
+        plain: call.plain,
+      },
+      message,
+    );
+    if (length < 0) {
+      this.#own.delete(id);
+      call.sender.id = UNOPENED;
+      return false;
+    }
+    call.sender.end();
+    call.sender.credit = peerLimits.creditBytes - length - PAYLOAD_COST;
+    if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.#deadlines.set(call, call.deadlineAt);
+    return true;
+  }
+
   /** Numbers for the call that is being opened. */
   open(): { readonly call: number; readonly method: number; readonly name: string } {
     const call = this.#opening as CallingCall;
@@ -175,7 +226,7 @@ export class Calls implements Opener {
   cancel(call: CallingCall, code: Code, message: string): void {
     const { id } = call.sender;
     if (id !== 0 && this.#own.get(id) !== undefined) {
-      this.#session.send({ kind: "cancel", call: id, code, message }, 0);
+      this.#session.send({ kind: "cancel", call: id, code, message });
     }
     this.remove(call);
   }
@@ -221,19 +272,16 @@ export class Calls implements Opener {
       const { headers } = sender;
       sender.headers = undefined;
       if (payload !== undefined) sender.credit -= cost;
-      this.#session.send(
-        {
-          kind: "data",
-          call: sender.id,
-          end,
-          size: 0,
-          headers,
-          resumeToken,
-          payload,
-          ...(call.plain && PLAIN),
-        },
-        length,
-      );
+      this.#session.send({
+        kind: "data",
+        call: sender.id,
+        end,
+        size: 0,
+        headers,
+        resumeToken,
+        payload,
+        ...(call.plain && PLAIN),
+      });
       return undefined;
     }
     if (this.#heldIsFull(payload)) throw this.#tooMuchHeld(sender.id === UNOPENED ? "no" : "unknown");
@@ -241,6 +289,68 @@ export class Calls implements Opener {
       sender.wait(payload, end, resolve, resumeToken);
       if (sender.openInfo === undefined) this.#takeTurn(call);
     });
+  }
+
+  /**
+   * Sends a message of a call that is open straight into a packet, when it can go out now.
+   *
+   * @returns false: it cannot, and nothing was done
+   */
+  sendWritten(call: Call, message: MessageWriter, resumeToken: string): boolean {
+    const { sender } = call;
+    const { bound } = message;
+    const cost = PAYLOAD_COST + tokenCost(resumeToken);
+    if (bound > this.#session.peerLimits.messageBytes || !sender.fits(bound, bound + cost)) return false;
+    if (!this.#session.writable) return false;
+    const length = this.#session.sendMessage(
+      {
+        kind: "data",
+        call: sender.id,
+        end: false,
+        size: 0,
+        headers: sender.headers,
+        resumeToken,
+        payload: undefined,
+        plain: call.plain,
+      },
+      message,
+    );
+    if (length < 0) return false;
+    sender.headers = undefined;
+    sender.credit -= length + cost;
+    return true;
+  }
+
+  /**
+   * Answers a call with a message that goes straight into a packet, when it can go out now.
+   *
+   * @returns false: it cannot, and nothing was done
+   */
+  sendAnswer(call: Call, message: MessageWriter): boolean {
+    const session = this.#session;
+    if (message.bound > session.peerLimits.messageBytes || call.sender.hasWaiting || !session.writable) {
+      return false;
+    }
+    const length = session.sendMessage(
+      {
+        kind: "end",
+        call: call.sender.id,
+        code: 0,
+        message: "",
+        details: undefined,
+        headers: undefined,
+        trailers: undefined,
+        refused: false,
+        unfinished: false,
+        payload: undefined,
+        plain: call.plain,
+      },
+      message,
+    );
+    if (length < 0) return false;
+    call.sender.end();
+    this.remove(call);
+    return true;
   }
 
   /** Answers a call with its outcome, behind all of its messages that wait. */
@@ -266,7 +376,7 @@ export class Calls implements Opener {
     ) {
       call.sender.end();
       this.remove(call);
-      this.#session.send(call.plain ? { ...frame, ...PLAIN } : frame, length);
+      this.#session.send(call.plain ? { ...frame, ...PLAIN } : frame);
       return;
     }
     call.sender.finish(frame);
@@ -278,7 +388,7 @@ export class Calls implements Opener {
     if (call.finished) return;
     call.receiver.tracker?.giveRoom();
     const bytes = call.receiver.takeCredit();
-    if (bytes > 0) this.#session.send({ kind: "credit", call: call.sender.id, bytes }, 0);
+    if (bytes > 0) this.#session.send({ kind: "credit", call: call.sender.id, bytes });
   }
 
   /** Ends a call at a time, unless it is removed before. */
@@ -419,9 +529,9 @@ export class Calls implements Opener {
   /**
    * The session is lost: fails what was opened; what waits goes to the next session.
    *
-   * @param unwritten numbers of calls whose Open was never written to any link: they certainly did not run.
+   * @param lastOpenWritten later calls of this side were never written to any link: they certainly did not run.
    */
-  onLost(unwritten: ReadonlySet<number>): void {
+  onLost(lastOpenWritten: number): void {
     const lost = [...this.#own.all(), ...this.#peers.all()];
     // An End that waited for room belongs to the session that is gone.
     for (const call of this.#turns) call.sender.drop();
@@ -436,7 +546,7 @@ export class Calls implements Opener {
     for (const call of lost) {
       const { id } = call.sender;
       call.sender.id = LOST;
-      call.lost(unwritten.has(id));
+      call.lost(id > lastOpenWritten);
     }
   }
 
@@ -592,21 +702,18 @@ export class Calls implements Opener {
 
   /** @param refused no handler has seen the call; otherwise one is at work. */
   #refuse(call: number, code: Code, message: string, refused = true, details?: readonly ErrorDetail[]): void {
-    this.#session.send(
-      {
-        kind: "end",
-        call,
-        code,
-        message,
-        details,
-        headers: undefined,
-        trailers: undefined,
-        refused,
-        unfinished: !refused,
-        payload: undefined,
-      },
-      message.length,
-    );
+    this.#session.send({
+      kind: "end",
+      call,
+      code,
+      message,
+      details,
+      headers: undefined,
+      trailers: undefined,
+      refused,
+      unfinished: !refused,
+      payload: undefined,
+    });
   }
 
   #timeLeft(call: CallingCall): number {

@@ -7,6 +7,11 @@ const MAX_METHODS = 4096;
 export class OutgoingMethods {
   #numbers: Map<string, number> | undefined;
 
+  /** Whether the other side knows the number of a method, or is about to learn it. */
+  knows(name: string): boolean {
+    return this.#numbers?.has(name) === true;
+  }
+
   /** The number of a method, and its name when the other side does not know the number yet. */
   number(name: string): { readonly method: number; readonly name: string } {
     this.#numbers ??= new Map();

@@ -1,7 +1,9 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Code } from "../base/code.js";
 import { type Executed, RpcError } from "../base/error.js";
-import { decode, encode } from "../codec/codec.js";
+import { codecOf, decode, encode, type MessageCodec } from "../codec/codec.js";
+import type { MessageWriter } from "../wire/encode.js";
+import { BESIDE_BYTES } from "../wire/limits.js";
 
 /**
  * Encodes a message.
@@ -36,6 +38,40 @@ export function decodeMessage<Desc extends DescMessage>(
   } catch (error) {
     throw codecError("decode", schema, error, code, executed);
   }
+}
+
+/** The one message at a time that is written straight into a packet. */
+class Outgoing implements MessageWriter {
+  bound = 0;
+  codec: MessageCodec | undefined;
+  message: object | undefined;
+
+  write(into: Uint8Array, at: number): number {
+    return (this.codec as MessageCodec).write(this.message as object, into, at);
+  }
+
+  written(): void {
+    this.message = undefined;
+  }
+}
+
+const outgoing = new Outgoing();
+
+/**
+ * A message that can be written straight into a packet, to be sent at once; `undefined` when it has to be encoded first: there is no
+ * codec for it, or it may be so large that it is better left where it is.
+ */
+export function writerOf<Desc extends DescMessage>(
+  schema: Desc,
+  init: MessageInitShape<Desc>,
+): MessageWriter | undefined {
+  const codec = codecOf(schema);
+  const bound = codec?.bound(init) ?? Number.NaN;
+  if (!(bound < BESIDE_BYTES)) return undefined;
+  outgoing.bound = bound;
+  outgoing.codec = codec;
+  outgoing.message = init;
+  return outgoing;
 }
 
 function codecError(

@@ -175,8 +175,8 @@ export class Peer implements SessionHost, CallsHost {
     this.#events.onOpen(opened);
   }
 
-  onLost(unwritten: ReadonlySet<number>): void {
-    this.calls.onLost(unwritten);
+  onLost(lastOpenWritten: number): void {
+    this.calls.onLost(lastOpenWritten);
     this.#events.onLost();
   }
 

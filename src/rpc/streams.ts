@@ -3,7 +3,7 @@ import type { Code } from "../base/code.js";
 import type { RpcError } from "../base/error.js";
 import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
-import { decodeMessage, encodeMessage } from "./payload.js";
+import { decodeMessage, encodeMessage, writerOf } from "./payload.js";
 import { resumeTokenOf } from "./resumable.js";
 import { markGap } from "./topic.js";
 
@@ -155,9 +155,12 @@ export function pumpMessages<Desc extends DescMessage>(
         }
         if (call.finished || stopped) return stop();
         if (result.done === true) return;
-        const payload = encodeMessage(schema, result.value, encodeCode);
         sent++;
-        const room = calls.sendMessage(call, payload, false, resumeTokenOf(result.value));
+        const token = resumeTokenOf(result.value);
+        const writer = writerOf(schema, result.value);
+        if (writer !== undefined && calls.sendWritten(call, writer, token)) continue;
+        const payload = encodeMessage(schema, result.value, encodeCode);
+        const room = calls.sendMessage(call, payload, false, token);
         if (room !== undefined) {
           await room;
           if (call.finished) return stop();

@@ -14,16 +14,16 @@ export interface SessionOpened {
 export interface SessionHost {
   /** A call frame; every one of a session arrives here once, in order. Throws `WireError` when it breaks a rule. */
   onFrame(frame: CallFrame): void;
-  /** The next frame of those that wait for room, if there is one. Must not call back into the session. */
+  /** The next frame of those that wait for room, if there is one. */
   pullFrame(): CallFrame | undefined;
   /** The handshake is done. */
   onOpen(opened: SessionOpened): void;
   /**
    * The other side no longer has the session; a new one takes its place, and all calls that were opened are lost.
    *
-   * @param unwritten numbers of calls whose Open was never written to any link.
+   * @param lastOpenWritten number of the last call of this side whose Open was written to any link.
    */
-  onLost(unwritten: ReadonlySet<number>): void;
+  onLost(lastOpenWritten: number): void;
   /** The other side is about to close the link. */
   onGoAway(frame: GoAwayFrame): void;
   /** The other side asks for new credentials, or brings them. */

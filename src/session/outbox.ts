@@ -6,6 +6,8 @@ interface OutboxEntry {
   packet: EncodedPacket;
   /** When it was last written to a link. */
   writtenAt: number;
+  /** Number of the last call that this side had opened when the packet was made. */
+  readonly lastOpen: number;
 }
 
 /** What each packet costs in memory beside its bytes: entry, packet and typed array (Node 24, measured). */
@@ -25,6 +27,9 @@ export class Outbox {
   #cursor = 0;
   #bytes = 0;
   #lastSeq = 0;
+  #lastOpenWritten = 0;
+  /** Highest number of a packet that was written to any link. */
+  #writtenSeq = 0;
   readonly #budget: OutboxBudget;
 
   /** @param budget counts the bytes of all outboxes that share it */
@@ -59,15 +64,28 @@ export class Outbox {
       : Number.POSITIVE_INFINITY;
   }
 
+  /** Number of unacknowledged packets that were written to a link, be it this one or one before. */
+  get writtenOnce(): number {
+    return Math.max(0, this.#writtenSeq - this.ackedSeq);
+  }
+
+  /** Number of the last call of this side whose Open was written to any link. */
+  get lastOpenWritten(): number {
+    return this.#lastOpenWritten;
+  }
+
   /** The number for the next new packet. */
   get nextSeq(): number {
     return this.#lastSeq + 1;
   }
 
-  /** Adds a new packet, numbered {@link Outbox.nextSeq}, which is being written now. */
-  add(packet: EncodedPacket, now: number): void {
-    this.#entries.push({ packet, writtenAt: now });
-    this.#cursor = this.#entries.length;
+  /**
+   * Adds a new packet, numbered {@link Outbox.nextSeq}, which is still to be written.
+   *
+   * @param lastOpen number of the last call that this side has opened
+   */
+  add(packet: EncodedPacket, lastOpen: number): void {
+    this.#entries.push({ packet, writtenAt: 0, lastOpen });
     this.#bytes += packet.bytes + ENTRY_BYTES;
     this.#budget.used += packet.bytes + ENTRY_BYTES;
     this.#lastSeq++;
@@ -79,6 +97,8 @@ export class Outbox {
     if (entry === undefined) return undefined;
     this.#cursor++;
     entry.writtenAt = now;
+    this.#writtenSeq = Math.max(this.#writtenSeq, this.#lastSeq - this.#entries.length + this.#cursor);
+    if (entry.lastOpen > this.#lastOpenWritten) this.#lastOpenWritten = entry.lastOpen;
     return entry.packet;
   }
 
@@ -115,9 +135,7 @@ export class Outbox {
     this.#cursor = this.#head;
     for (let i = this.#head; i < this.#entries.length; i++) {
       const entry = this.#entries[i] as OutboxEntry;
-      const { head } = entry.packet;
-      if (head.byteLength < head.buffer.byteLength)
-        entry.packet = { ...entry.packet, head: new Uint8Array(head), room: 0 };
+      entry.packet = unpinned(entry.packet);
     }
   }
 
@@ -129,7 +147,17 @@ export class Outbox {
     this.#budget.used -= this.#bytes;
     this.#bytes = 0;
     this.#lastSeq = 0;
+    this.#lastOpenWritten = 0;
+    this.#writtenSeq = 0;
   }
+}
+
+/** A packet in a buffer of its own. */
+export function unpinned(packet: EncodedPacket): EncodedPacket {
+  const { head } = packet;
+  return head.byteLength === head.buffer.byteLength
+    ? packet
+    : { ...packet, head: new Uint8Array(head), room: 0 };
 }
 
 const NOTHING: EncodedPacket = { head: new Uint8Array(0), body: undefined, bytes: 0, room: 0, plain: false };

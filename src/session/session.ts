@@ -1,15 +1,18 @@
 import { CloseCode } from "../base/close.js";
 import { TokenBucket } from "../base/token-bucket.js";
 import { decodePacket } from "../wire/decode.js";
-import type { EncodedPacket, PacketEncoder } from "../wire/encode.js";
+import type { EncodedPacket, MessageWriter, PacketEncoder, PacketOwner } from "../wire/encode.js";
 import { WireError } from "../wire/error.js";
 import {
   type CallFrame,
   type ControlFrame,
+  type DataFrame,
+  type EndFrame,
   type Frame,
   type GoAwayFrame,
   type HelloFrame,
   HelloMode,
+  type OpenFrame,
   type Packet,
   type PositionFrame,
   type WelcomeFrame,
@@ -19,7 +22,7 @@ import { CHUNK_BYTES, DEFAULT_LIMITS, effectiveLimits } from "../wire/limits.js"
 import type { OutboxBudget, SessionHost, SessionInit } from "./host.js";
 import { Inbox } from "./inbox.js";
 import { Liveness } from "./liveness.js";
-import { Outbox } from "./outbox.js";
+import { Outbox, unpinned } from "./outbox.js";
 import type { SessionSettings } from "./settings.js";
 import { SESSION_TABLE, type SessionInput, type SessionState } from "./state.js";
 import { violation } from "./violation.js";
@@ -39,7 +42,7 @@ const EMPTY = new Uint8Array(0);
  * message; `transmit` until it gives nothing, whenever `onWake` asked and the link has room; `expire` when the time of
  * `deadline` has come; `linkDown` when the link is gone; `end` to finish.
  */
-export class Session {
+export class Session implements PacketOwner {
   readonly #role: "client" | "server";
   readonly #settings: SessionSettings;
   readonly #host: SessionHost;
@@ -60,11 +63,9 @@ export class Session {
   #peerLimits: WireLimits = DEFAULT_LIMITS;
 
   #control: ControlFrame[] = [];
-  #queue: CallFrame[] = [];
-  #queuedBytes = 0;
   #transmitting = false;
-  /** Calls whose Open lies in the outbox and was never written to a link. */
-  #unwritten: Set<number> = NO_CALLS;
+  /** Number of the last call that this side has opened. */
+  #lastOpen = 0;
 
   #greetedAt = 0;
   #fullSince: number = Number.POSITIVE_INFINITY;
@@ -106,9 +107,13 @@ export class Session {
     return this.#liveness.rttMs;
   }
 
-  /** Bytes kept for resending and waiting to be encoded. */
+  /** Bytes kept for resending, and of the packet that is being made. */
   get bufferedBytes(): number {
-    return this.#outbox.bytes + this.#queuedBytes;
+    return this.#outbox.bytes + this.#packetBytes;
+  }
+
+  get #packetBytes(): number {
+    return this.#encoder.isOwnedBy(this) ? this.#encoder.bytes : 0;
   }
 
   /** Since when the outbox has been full without a break; `Infinity` when it is not. */
@@ -128,9 +133,7 @@ export class Session {
 
   /** Whether a frame with a payload may be sent now; otherwise it waits to be pulled. */
   get writable(): boolean {
-    return (
-      this.#state === "open" && this.bufferedBytes < this.#outboxLimit && this.#queuedBytes < CHUNK_BYTES
-    );
+    return this.#state === "open" && this.bufferedBytes < this.#outboxLimit;
   }
 
   // ---- inputs -------------------------------------------------------------------------------------------------
@@ -277,17 +280,61 @@ export class Session {
   // ---- commands -----------------------------------------------------------------------------------------------
 
   /**
-   * Queues a call frame. Frames with a payload are sent only while {@link Session.writable}; those without one may
-   * always go, their number is bounded by the number of calls; without a link they wait for the next one.
+   * Puts a call frame into the packet that is being made. Frames with a payload are sent only while
+   * {@link Session.writable}; those without one may always go, their number is bounded by the number of calls; without a
+   * link they wait for the next one.
    */
-  send(frame: CallFrame, payloadBytes: number): void {
+  send(frame: CallFrame): void {
     if (this.#state === "ended") return;
-    this.#queue.push(frame);
-    this.#queuedBytes += payloadBytes + FRAME_OVERHEAD;
+    this.#begin();
+    this.#encoder.add(frame);
+    this.#added(frame);
+  }
+
+  /**
+   * The same with a payload that is written straight into the packet; only while {@link Session.writable}.
+   *
+   * @param frame without a payload
+   * @returns the length of the payload; -1 when it cannot be written, and nothing was sent
+   */
+  sendMessage(frame: OpenFrame | DataFrame | EndFrame, message: MessageWriter): number {
+    this.#begin();
+    const length = this.#encoder.addMessage(frame, message);
+    if (length >= 0) this.#added(frame);
+    return length;
+  }
+
+  #added(frame: CallFrame): void {
+    if (frame.kind === "open") this.#lastOpen = frame.call;
     if (this.#transmitting || this.#state !== "open") return;
-    const count = this.#queue.length;
-    if (count >= BATCH_FRAMES || this.#queuedBytes >= CHUNK_BYTES) this.#host.onWake(true);
-    else if (count === 1) this.#host.onWake(false);
+    const { frames, bytes } = this.#encoder;
+    if (frames >= BATCH_FRAMES || bytes >= CHUNK_BYTES) this.#host.onWake(true);
+    else if (frames === 1) this.#host.onWake(false);
+  }
+
+  /** Sees to it that the packet that is being made is this session's, and has room. */
+  #begin(): void {
+    const encoder = this.#encoder;
+    if (encoder.isOwnedBy(this)) {
+      if (!encoder.full && encoder.frames < MAX_BATCH_FRAMES && encoder.bytes < CHUNK_BYTES) return;
+      this.#seal();
+    }
+    encoder.claim(this);
+  }
+
+  /** Ends the packet that is being made, if it is this session's. It waits in the outbox for its turn. */
+  #seal(): void {
+    const encoder = this.#encoder;
+    if (!encoder.isOwnedBy(this)) return;
+    if (encoder.frames === 0) return encoder.discard();
+    this.#inbox.acknowledged();
+    const packet = encoder.finish(this.#outbox.nextSeq, this.#inbox.received);
+    // Without a link it may wait for long, and must not pin the buffer it shares with others.
+    this.#outbox.add(this.#state === "open" ? packet : unpinned(packet), this.#lastOpen);
+  }
+
+  yieldEncoder(): void {
+    this.#seal();
   }
 
   /**
@@ -339,23 +386,27 @@ export class Session {
   transmit(now: number, bulk: boolean): EncodedPacket | undefined {
     if (this.#control.length > 0 && (bulk || this.#control.some(isUrgent))) return this.#transmitControl();
     if (this.#state !== "open") return undefined;
-    const again = this.#outbox.takeUnwritten(now);
-    if (again !== undefined) {
-      // Its acknowledgement is an old one; what is owed still has to be sent.
-      if (this.#unwritten.size > 0) this.#unwritten.clear();
-      return again;
+    if (!this.#outbox.hasUnwritten) {
+      if (bulk) this.#pull();
+      this.#seal();
     }
-    const packet = this.#transmitCalls(now, bulk);
-    if (packet !== undefined) return packet;
+    const packet = this.#outbox.takeUnwritten(now);
+    if (packet !== undefined) {
+      if (this.#fullSince === Number.POSITIVE_INFINITY && this.#isFull) this.#fullSince = now;
+      return packet;
+    }
     // What the other side can ask for without end waits while the link is full, or a peer that never reads fills it.
     if ((bulk && this.#inbox.owesMuch) || now >= this.#inbox.dueAt) {
       this.#inbox.acknowledged();
+      this.#encoder.claim(this);
       return this.#encoder.finish(0, this.#inbox.received);
     }
     return undefined;
   }
 
   #transmitControl(): EncodedPacket {
+    this.#seal();
+    this.#encoder.claim(this);
     for (const frame of this.#control) this.#encoder.add(frame);
     this.#control = [];
     const ack = this.#state === "open" ? this.#inbox.received : 0;
@@ -363,46 +414,21 @@ export class Session {
     return this.#encoder.finish(0, ack);
   }
 
-  #transmitCalls(now: number, bulk: boolean): EncodedPacket | undefined {
+  /** Fills the packet with frames that wait for room. */
+  #pull(): void {
     const encoder = this.#encoder;
-    const queue = this.#queue;
-    let taken = 0;
-    while (
-      taken < queue.length &&
-      !encoder.full &&
-      encoder.frames < MAX_BATCH_FRAMES &&
-      encoder.bytes < CHUNK_BYTES
-    ) {
-      encoder.add(queue[taken++] as CallFrame);
+    const room = this.#outboxLimit - this.#outbox.bytes;
+    this.#transmitting = true;
+    for (;;) {
+      if (encoder.isOwnedBy(this)) {
+        const { bytes, frames } = encoder;
+        if (encoder.full || frames >= MAX_BATCH_FRAMES || bytes >= CHUNK_BYTES || bytes >= room) break;
+      } else if (room <= 0) break;
+      const frame = this.#host.pullFrame();
+      if (frame === undefined) break;
+      this.send(frame);
     }
-    if (taken === queue.length) {
-      queue.length = 0;
-      this.#queuedBytes = 0;
-    } else {
-      this.#queue = queue.slice(taken);
-      this.#queuedBytes = this.#queue.reduce((sum, frame) => sum + payloadLength(frame) + FRAME_OVERHEAD, 0);
-    }
-    if (bulk && this.#queue.length === 0) {
-      this.#transmitting = true;
-      const room = this.#outboxLimit - this.#outbox.bytes;
-      while (
-        !encoder.full &&
-        encoder.frames < MAX_BATCH_FRAMES &&
-        encoder.bytes < CHUNK_BYTES &&
-        encoder.bytes < room
-      ) {
-        const frame = this.#host.pullFrame();
-        if (frame === undefined) break;
-        encoder.add(frame);
-      }
-      this.#transmitting = false;
-    }
-    if (encoder.frames === 0) return undefined;
-    this.#inbox.acknowledged();
-    const packet = encoder.finish(this.#outbox.nextSeq, this.#inbox.received);
-    this.#outbox.add(packet, now);
-    if (this.#fullSince === Number.POSITIVE_INFINITY && this.#isFull) this.#fullSince = now;
-    return packet;
+    this.#transmitting = false;
   }
 
   // ---- the rest -----------------------------------------------------------------------------------------------
@@ -486,7 +512,7 @@ export class Session {
   }
 
   #opened(resumed: boolean): void {
-    const resent = this.#outbox.size;
+    const resent = this.#outbox.writtenOnce;
     this.#host.onOpen({ resumed, resent });
     this.#host.onWake(false);
   }
@@ -559,16 +585,8 @@ export class Session {
 
   #detach(): void {
     this.#control = [];
-    // Frames that were queued but not yet numbered go into a packet now, so that nothing stands outside the outbox.
-    for (const frame of this.#queue) {
-      if (frame.kind !== "open") continue;
-      if (this.#unwritten === NO_CALLS) this.#unwritten = new Set();
-      this.#unwritten.add(frame.call);
-    }
-    while (this.#queue.length > 0) {
-      const packet = this.#transmitCalls(0, false);
-      if (packet === undefined) break;
-    }
+    // Nothing stands outside the outbox.
+    this.#seal();
     this.#outbox.rewind();
     this.#inbox.acknowledged();
   }
@@ -580,23 +598,20 @@ export class Session {
 
   /** The other side does not have this session any more. */
   #lose(): void {
-    const unwritten = new Set(this.#unwritten);
+    const { lastOpenWritten } = this.#outbox;
     this.#reset();
-    this.#host.onLost(unwritten);
+    this.#host.onLost(lastOpenWritten);
   }
 
   #reset(): void {
-    this.#unwritten.clear();
     this.#fullSince = Number.POSITIVE_INFINITY;
+    if (this.#encoder.isOwnedBy(this)) this.#encoder.discard();
     this.#outbox.clear();
-    this.#queue = [];
-    this.#queuedBytes = 0;
+    this.#lastOpen = 0;
     this.#inbox.clear();
   }
 }
 
-/** Stands for a set until there is something to put into it. */
-const NO_CALLS: Set<number> = new Set();
 /** Outboxes of a process may hold this much each when they hold too much together: a full piece. */
 const SCARCE_BYTES = CHUNK_BYTES;
 const NO_BUDGET: OutboxBudget = { used: 0, limit: Number.POSITIVE_INFINITY };
@@ -606,8 +621,6 @@ const CONTROLS_AT_ONCE = 1_000;
 /** One for each topic when a link comes back, and one for each half of a window that was consumed. */
 const POSITIONS_PER_SECOND = 10_000;
 const POSITIONS_AT_ONCE = 10_000;
-/** What a frame costs in the queue beside its payload, about. */
-const FRAME_OVERHEAD = 16;
 /** An outbox that has grown to so many times its bound is not being acknowledged. */
 const MAX_OUTBOX_FACTOR = 2;
 /** A packet that is not flushed early holds this many frames at most. */
@@ -620,10 +633,4 @@ function tooManyFrames(perSecond: number, kind: string): WireError {
 /** Whether a control frame goes out though the link is full. A pong says that this side lives; so do the bytes before it. */
 function isUrgent(frame: ControlFrame): boolean {
   return frame.kind !== "pong";
-}
-
-function payloadLength(frame: CallFrame): number {
-  return frame.kind === "open" || frame.kind === "data" || frame.kind === "end"
-    ? (frame.payload?.length ?? 0)
-    : 0;
 }

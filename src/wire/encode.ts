@@ -1,10 +1,10 @@
 /** Packets to bytes. */
 
-import type { Frame, Packet } from "./frame.js";
+import type { DataFrame, EndFrame, Frame, OpenFrame, Packet } from "./frame.js";
 import { BESIDE_BYTES } from "./limits.js";
 import { bodyBytes, frameBytes, wrappedBytes } from "./size.js";
 import { uintBytes, writeUint } from "./varint.js";
-import { writeFrame } from "./write.js";
+import { writeFrame, writePayloadHead } from "./write.js";
 
 /** Room that a packet leaves before itself for what a link puts there: the head of a WebSocket frame has up to 10 bytes. */
 const LEAD_BYTES = 10;
@@ -29,9 +29,25 @@ export interface EncodedPacket {
   readonly plain: boolean;
 }
 
+/** A message that writes itself into a packet. */
+export interface MessageWriter {
+  /** The message takes at most so many bytes. */
+  readonly bound: number;
+  /** Writes the message from `at`; returns the position after it, or -1 when it cannot: what was written does not count then. */
+  write(into: Uint8Array, at: number): number;
+  /** Told where the message has come to lie. The place is never written to again. */
+  written(buffer: Uint8Array, at: number, length: number): void;
+}
+
+/** Whose packet is being made. */
+export interface PacketOwner {
+  /** The encoder is wanted by somebody else: the packet must be finished now. */
+  yieldEncoder(): void;
+}
+
 /**
- * Collects frames and makes packets of them: `add`, `add`, …, `finish`, without anything else in between. One
- * encoder serves all sessions of a process.
+ * Collects frames and makes packets of them: `claim`, `add`, `add`, …, `finish`. One encoder serves all sessions of a
+ * process: a session claims it for its packet, and finishes that early when another session has something to say.
  *
  * Frames are written straight into a slab, and heads are parts of slabs. A slab lives as long as any head in it, so an
  * outbox that keeps one small packet for long keeps up to {@link SLAB_BYTES} alive; whoever keeps heads for a
@@ -55,6 +71,10 @@ export class PacketEncoder {
   #frames = 0;
   #body: Uint8Array | undefined;
   #plain = false;
+  #owner: PacketOwner | undefined;
+  /** Length of the message that was written last: a guess for the next one. */
+  #guess = 0;
+  #writing = false;
 
   /**
    * @param allocate makes buffers of at least so many bytes, zeroed or not. Default: `new Uint8Array`. In Node,
@@ -64,6 +84,24 @@ export class PacketEncoder {
     this.#allocate = allocate;
     this.#slab = new Uint8Array(0); // the first frame takes the first slab
     this.#buffer = this.#slab;
+  }
+
+  /** Whether the packet that is being made is this one's. */
+  isOwnedBy(owner: PacketOwner): boolean {
+    return this.#owner === owner;
+  }
+
+  /** Begins a packet, unless the one that is being made is this owner's already. */
+  claim(owner: PacketOwner): void {
+    if (this.#owner === owner) return;
+    this.#check();
+    this.#owner?.yieldEncoder();
+    this.#owner = owner;
+  }
+
+  #check(): void {
+    // A getter of a message may do anything, even make a call.
+    if (this.#writing) throw new Error("a message is being encoded, and cannot make calls meanwhile");
   }
 
   /** Frames added to the packet so far. */
@@ -89,6 +127,7 @@ export class PacketEncoder {
    * field can hold, or when the frame is of unknown kind.
    */
   add(frame: Frame): void {
+    this.#check();
     if (this.#body !== undefined) throw new Error("the packet is full: finish it first");
     const size = bodyBytes(frame);
     let need = wrappedBytes(size);
@@ -105,6 +144,44 @@ export class PacketEncoder {
     this.#frames++;
     this.#body = beside;
     if (mustStayPlain(frame)) this.#plain = true;
+  }
+
+  /**
+   * Adds a frame whose payload is written straight into the packet.
+   *
+   * @param frame without a payload
+   * @returns the length of the payload; -1 when it cannot be written, and the packet is as it was
+   */
+  addMessage(frame: DataFrame | OpenFrame | EndFrame, message: MessageWriter): number {
+    this.#check();
+    if (this.#body !== undefined) throw new Error("the packet is full: finish it first");
+    const { bound } = message;
+    const rest = bodyBytes(frame);
+    const need = headBefore(rest, bound) + bound;
+    if (this.#pos + need > this.#buffer.length) this.#grow(need);
+    const buffer = this.#buffer;
+    const start = this.#pos;
+    // Lengths stand before what they measure. Room is left for those of a message as long as the one before.
+    const guessed = start + headBefore(rest, Math.min(bound, this.#guess));
+    this.#writing = true;
+    let end: number;
+    try {
+      end = message.write(buffer, guessed);
+    } finally {
+      this.#writing = false;
+    }
+    const length = end - guessed;
+    if (end < 0 || length > bound) return -1;
+    const at = start + headBefore(rest, length);
+    if (at !== guessed) buffer.copyWithin(at, guessed, end);
+    const body = rest + 1 + uintBytes(length) + length;
+    writePayloadHead(buffer, writeFrame(buffer, start, frame, body, false), frame.kind, length);
+    this.#guess = length;
+    this.#pos = at + length;
+    this.#frames++;
+    if (mustStayPlain(frame)) this.#plain = true;
+    message.written(buffer, at, length);
+    return length;
   }
 
   /**
@@ -143,6 +220,7 @@ export class PacketEncoder {
     this.#frames = 0;
     this.#body = undefined;
     this.#plain = false;
+    this.#owner = undefined;
   }
 
   /** Moves the packet to where `need` more bytes fit: a new slab if it fits there, else a buffer of its own. */
@@ -164,6 +242,11 @@ export class PacketEncoder {
     this.#start = 0;
     this.#pos = done;
   }
+}
+
+/** Bytes of a frame before its payload, which comes last; `rest`: bytes of its other fields. */
+function headBefore(rest: number, payload: number): number {
+  return wrappedBytes(rest + 1 + uintBytes(payload) + payload) - payload;
 }
 
 /** Credentials, and messages of methods that are marked so: next to what others choose, compressing them tells what they are. */

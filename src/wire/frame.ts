@@ -31,7 +31,7 @@ export interface OpenFrame {
   readonly idempotencyKey: string;
   readonly payload: Uint8Array | undefined;
   /** Not on the wire: the packet with this frame must not be compressed. */
-  readonly plain?: true;
+  readonly plain?: boolean;
 }
 
 /** A message or a piece of one. */
@@ -45,7 +45,7 @@ export interface DataFrame {
   readonly resumeToken: string;
   readonly payload: Uint8Array | undefined;
   /** Not on the wire: the packet with this frame must not be compressed. */
-  readonly plain?: true;
+  readonly plain?: boolean;
 }
 
 /** The one outcome of a call. */
@@ -63,7 +63,7 @@ export interface EndFrame {
   readonly unfinished: boolean;
   readonly payload: Uint8Array | undefined;
   /** Not on the wire: the packet with this frame must not be compressed. */
-  readonly plain?: true;
+  readonly plain?: boolean;
 }
 
 /** The caller is no longer interested. */

@@ -224,6 +224,17 @@ function writeBytes(into: Uint8Array, at: number, tag: number, value: Uint8Array
   return value.length === 0 ? at : writePayload(into, at, tag, value, false);
 }
 
+/** Writes tag and length of a payload, which follows. */
+export function writePayloadHead(
+  into: Uint8Array,
+  at: number,
+  kind: "data" | "open" | "end",
+  length: number,
+): number {
+  into[at] = kind === "data" ? 0x2a : 0x42;
+  return writeUint(into, at + 1, length);
+}
+
 function writePayload(
   into: Uint8Array,
   at: number,

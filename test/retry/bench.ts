@@ -35,6 +35,8 @@ export class CallerBench {
       send: (frame) => {
         this.sent.push(frame);
       },
+      // What is not taken here is encoded by itself.
+      sendMessage: () => -1,
       wake: () => undefined,
       position: () => undefined,
     } as CallSession;
@@ -140,7 +142,7 @@ export class CallerBench {
 
   /** The session is lost; of these calls nothing was ever written. */
   lose(unwritten: readonly number[] = []): void {
-    this.calls.onLost(new Set(unwritten));
+    this.calls.onLost(Math.min(...unwritten) - 1);
   }
 }
 

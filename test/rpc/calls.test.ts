@@ -585,6 +585,8 @@ describe("an End inside a message", () => {
       fullSince: Number.POSITIVE_INFINITY,
       peerLimits: DEFAULT_LIMITS,
       send: () => undefined,
+      // What is not taken here is encoded by itself.
+      sendMessage: () => -1,
       wake: () => undefined,
       position: () => undefined,
     };
@@ -661,6 +663,8 @@ describe("an answer that waits for a link", () => {
         fullSince: Number.POSITIVE_INFINITY,
         peerLimits: DEFAULT_LIMITS,
         send: () => expect.fail("nothing can be sent"),
+        // What is not taken here is encoded by itself.
+        sendMessage: () => -1,
         wake: () => undefined,
         position: () => undefined,
       },
@@ -685,7 +689,7 @@ describe("an answer that waits for a link", () => {
     // It would go out now, if the session went on …
     expect(calls.pullFrame()).toMatchObject({ kind: "end", call: 2, code: Code.DeadlineExceeded });
     // … but means nothing to another one.
-    calls.onLost(new Set());
+    calls.onLost(Number.POSITIVE_INFINITY);
     expect(calls.pullFrame()).toBeUndefined();
     expect(calls.size).toBe(0);
   });

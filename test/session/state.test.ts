@@ -190,7 +190,7 @@ describe("numbers and acknowledgements", () => {
     expect(bench.session.deadline()).toBe(1_000 + DEFAULT_SETTINGS.ackDelayMs);
     expect(bench.written(1_000 + DEFAULT_SETTINGS.ackDelayMs)).toEqual([{ seq: 0, ack: 65, frames: [] }]);
     bench.session.receive(bytes([cancel(1)], 66), 2_000);
-    bench.session.send(cancel(9), 0);
+    bench.session.send(cancel(9));
     expect(bench.written(2_000)).toMatchObject([{ seq: 1, ack: 66 }]);
     expect(bench.written(9_000)).toEqual([]);
   });
@@ -201,11 +201,11 @@ describe("resuming", () => {
     const bench = inState("open");
     bench.written();
     for (const call of [1, 3, 5]) {
-      bench.session.send(cancel(call), 0);
+      bench.session.send(cancel(call));
       bench.written();
     }
     bench.session.linkDown();
-    bench.session.send(cancel(7), 0); // without a link it waits
+    bench.session.send(cancel(7)); // without a link it waits
     bench.session.linkUp(0, "token");
     const [hello] = bench.written();
     expect(hello?.frames[0]).toMatchObject({
@@ -224,7 +224,7 @@ describe("resuming", () => {
 
   it("begins anew when the server says so, and tells", () => {
     const bench = inState("open");
-    bench.session.send(cancel(1), 0);
+    bench.session.send(cancel(1));
     bench.written();
     bench.session.linkDown();
     bench.session.linkUp(0, "token");
@@ -232,7 +232,7 @@ describe("resuming", () => {
     expect(bench.events).toEqual(["open resumed=false resent=0", "lost", "open resumed=false resent=0"]);
     expect(bench.session.unackedPackets).toBe(0);
     bench.written();
-    bench.session.send(cancel(1), 0);
+    bench.session.send(cancel(1));
     expect(bench.written().map(({ seq }) => seq)).toEqual([1]);
   });
 
@@ -241,7 +241,7 @@ describe("resuming", () => {
     (heard) => {
       const bench = inState("open");
       for (const call of [1, 3, 5]) {
-        bench.session.send(cancel(call), 0);
+        bench.session.send(cancel(call));
         bench.written();
       }
       bench.session.receive(bytes([], 0, 1), 0);
@@ -256,7 +256,7 @@ describe("resuming", () => {
   it("is refused by a server when what the client claims cannot be", () => {
     const bench = new Bench("server");
     bench.session.accept(HELLO, false, 0);
-    bench.session.send(cancel(2), 0);
+    bench.session.send(cancel(2));
     bench.written();
     expect(bench.session.canResume({ ...HELLO, mode: 2, received: 1 })).toBe(true);
     expect(bench.session.canResume({ ...HELLO, mode: 2, received: 2 })).toBe(false);
@@ -311,7 +311,7 @@ describe("liveness", () => {
 
   it("cuts a link that does not acknowledge", () => {
     const bench = open();
-    bench.session.send(cancel(1), 0);
+    bench.session.send(cancel(1));
     bench.written(100);
     for (let now = 500; now < 5_100; now += 500) {
       bench.session.receive(bytes([{ kind: "ping", id: now }]), now);
@@ -347,10 +347,15 @@ describe("the outbox", () => {
     let sent = 0;
     while (bench.session.writable) {
       const payload = new Uint8Array(60_000);
-      bench.session.send(
-        { kind: "data", call: 1, end: false, size: 0, headers: undefined, resumeToken: "", payload },
-        payload.length,
-      );
+      bench.session.send({
+        kind: "data",
+        call: 1,
+        end: false,
+        size: 0,
+        headers: undefined,
+        resumeToken: "",
+        payload,
+      });
       bench.written();
       sent++;
     }

@@ -4,8 +4,7 @@ import { hex } from "../../src/base/hex.js";
 import { Peer } from "../../src/rpc/peer.js";
 import { Receiver } from "../../src/rpc/receiver.js";
 import { Session } from "../../src/session/session.js";
-import { PacketEncoder } from "../../src/wire/encode.js";
-import type { CallFrame, Frame } from "../../src/wire/frame.js";
+import type { CallFrame } from "../../src/wire/frame.js";
 import { CHUNK_BYTES } from "../../src/wire/limits.js";
 
 /** Something that must always hold did not. */
@@ -55,7 +54,6 @@ export class Watcher {
   readonly #roles = new WeakMap<Session, Role>();
   readonly #held = new WeakMap<Receiver, number>();
   readonly #restore: (() => void)[] = [];
-  #sending: Session | undefined;
 
   constructor(bounds: Bounds, log?: FrameLog) {
     this.#bounds = bounds;
@@ -111,40 +109,39 @@ export class Watcher {
     });
   }
 
-  /** Packets are made while a session transmits, or when its link goes down. */
   #patchSending(): void {
     const watcher = this;
-    for (const name of ["transmit", "linkDown"] as const) {
-      this.#patch(
-        Session.prototype,
-        name,
-        (original) =>
-          function (this: Session, ...given: never[]) {
-            watcher.#sessions.add(this);
-            const outer = watcher.#sending;
-            watcher.#sending = this;
-            try {
-              return (original as (...given: never[]) => never).apply(this, given);
-            } finally {
-              watcher.#sending = outer;
-            }
-          } as never,
-      );
-    }
+    const sent = (session: Session, frame: CallFrame) => {
+      // A session that has sent before it has handled anything is a client's, or its role is known.
+      const role = watcher.#roles.get(session) ?? "client";
+      watcher.#flow(session, role).sent.push(inShort(frame));
+      watcher.#log?.sent(hex(session.id), role, frame);
+    };
     this.#patch(
-      PacketEncoder.prototype,
-      "add",
+      Session.prototype,
+      "send",
       (original) =>
-        function (this: PacketEncoder, frame: Frame) {
-          const session = watcher.#sending;
-          const role = session === undefined ? undefined : watcher.#roles.get(session);
-          if (session !== undefined && isCallFrame(frame)) {
-            // A session that has sent before it has handled anything is a client's, or its role is known.
-            const known = role ?? "client";
-            watcher.#flow(session, known).sent.push(inShort(frame));
-            watcher.#log?.sent(hex(session.id), known, frame);
-          }
-          return original.call(this, frame);
+        function (this: Session, frame: CallFrame) {
+          watcher.#sessions.add(this);
+          if (this.state !== "ended") sent(this, frame);
+          original.call(this, frame);
+        },
+    );
+    this.#patch(
+      Session.prototype,
+      "sendMessage",
+      (original) =>
+        function (this: Session, frame, message) {
+          watcher.#sessions.add(this);
+          const { bound } = message;
+          return original.call(this, frame, {
+            bound,
+            write: (into, at) => message.write(into, at),
+            written: (buffer, at, length) => {
+              sent(this, { ...frame, payload: buffer.subarray(at, at + length) });
+              message.written(buffer, at, length);
+            },
+          });
         },
     );
     this.#patch(
@@ -218,10 +215,6 @@ export class Watcher {
         },
     );
   }
-}
-
-function isCallFrame(frame: Frame): frame is CallFrame {
-  return ["open", "data", "end", "cancel", "credit"].includes(frame.kind);
 }
 
 /** Enough of a frame to tell it from any other, about. */

@@ -1,6 +1,6 @@
 // What is served and called, and the account of it: which handlers ran, which effects were kept, what callers were told.
-import { CounterService } from "../../gen/hawser/test/v1/counter_pb.js";
-import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
+import { CounterService } from "../../gen/hawser/test/v1/counter_hawser.js";
+import { EchoService } from "../../gen/hawser/test/v1/echo_hawser.js";
 import {
   type Client,
   Code,

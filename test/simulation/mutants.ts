@@ -98,8 +98,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/rpc/calls.ts",
-        find: "call.lost(unwritten.has(id));",
-        replace: "if (id % 5 !== 0) call.lost(unwritten.has(id));",
+        find: "call.lost(id > lastOpenWritten);",
+        replace: "if (id % 5 !== 0) call.lost(id > lastOpenWritten);",
       },
     ],
   },
@@ -181,13 +181,24 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    invariant: 1,
+    name: "a packet is dropped when another session wants the encoder",
+    edits: [
+      {
+        file: "src/session/session.ts",
+        find: "yieldEncoder(): void {\n    this.#seal();",
+        replace: "yieldEncoder(): void {\n    this.#encoder.discard();",
+      },
+    ],
+  },
+  {
     invariant: 5,
     name: "a full outbox does not stop writers",
     edits: [
       {
         file: "src/session/session.ts",
-        find: "this.bufferedBytes < this.#outboxLimit &&",
-        replace: "",
+        find: "&& this.bufferedBytes < this.#outboxLimit;",
+        replace: ";",
       },
     ],
   },

@@ -1,7 +1,7 @@
 // A counter in SQLite, served by a process that may be killed at any moment. Effect, number of the increment, and outcome
 // of its key are written in one transaction.
 import { DatabaseSync } from "node:sqlite";
-import { CounterService } from "../../gen/hawser/test/v1/counter_pb.js";
+import { CounterService } from "../../gen/hawser/test/v1/counter_hawser.js";
 import { createServer, sqliteIdempotencyStore } from "../../src/server/index.js";
 
 const [, , file = "", port = "0"] = process.argv;

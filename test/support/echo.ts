@@ -1,4 +1,4 @@
-import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
+import { EchoService } from "../../gen/hawser/test/v1/echo_hawser.js";
 import type { Client, Router, ServiceImpl } from "../../src/index.js";
 
 /** How often the handlers ran, by kind and by the tag in their requests. */

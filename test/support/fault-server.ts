@@ -1,5 +1,5 @@
 // A server in a process of its own, to be killed and stopped. Arguments: port, ping interval and timeout in milliseconds.
-import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
+import { EchoService } from "../../gen/hawser/test/v1/echo_hawser.js";
 import { createServer } from "../../src/server/index.js";
 import { echoHandlers } from "./echo.js";
 

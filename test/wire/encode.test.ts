@@ -1,7 +1,13 @@
 // Slabs, payloads beside, and what the encoder refuses.
 import { describe, expect, it } from "vitest";
 import { decodePacket } from "../../src/wire/decode.js";
-import { encodePacket, PACKET_HEAD_BYTES, PacketEncoder, SLAB_BYTES } from "../../src/wire/encode.js";
+import {
+  encodePacket,
+  type MessageWriter,
+  PACKET_HEAD_BYTES,
+  PacketEncoder,
+  SLAB_BYTES,
+} from "../../src/wire/encode.js";
 import type { DataFrame, EndFrame, Frame, OpenFrame } from "../../src/wire/frame.js";
 import { BESIDE_BYTES, CHUNK_BYTES } from "../../src/wire/limits.js";
 import { frameBytes } from "../../src/wire/size.js";
@@ -339,5 +345,136 @@ describe("values", () => {
         expect(decodePacket(encodePacket({ seq: 1, ack: 0, frames: [frame] })).frames).toEqual([frame]);
       }
     }
+  });
+});
+
+describe("a message that writes itself into the packet", () => {
+  /** A message of these bytes that says it may take more; remembers where it came to lie. */
+  function writer(bytes: Uint8Array, bound = bytes.length) {
+    const found: { place?: Uint8Array } = {};
+    const message: MessageWriter = {
+      bound,
+      write(into, at) {
+        // All of the bound may be written over.
+        into.fill(0xbb, at, at + bound);
+        into.set(bytes, at);
+        return at + bytes.length;
+      },
+      written(buffer, at, length) {
+        found.place = buffer.subarray(at, at + length);
+      },
+    };
+    return { message, found };
+  }
+
+  const end: EndFrame = {
+    kind: "end",
+    call: 70_000,
+    code: 0,
+    message: "",
+    details: undefined,
+    headers: [["a", "b"]],
+    trailers: undefined,
+    refused: false,
+    unfinished: false,
+    payload: undefined,
+  };
+  const open: OpenFrame = {
+    kind: "open",
+    call: 9,
+    method: 300,
+    name: "a.b/C",
+    headers: undefined,
+    timeoutMs: 5_000,
+    end: true,
+    size: 0,
+    resumeToken: "é",
+    idempotencyKey: "key",
+    payload: undefined,
+  };
+
+  it("makes the packet that the same frame with a payload makes, whatever its length and its bound", () => {
+    // Around the lengths at which a length before it takes another byte.
+    const lengths = [0, 1, 60, 100, 110, 115, 118, 120, 125, 126, 127, 128, 129, 200, 4_000];
+    for (const frame of [data(undefined), data(undefined, 2 ** 40), end, open]) {
+      const { encoder } = recording();
+      for (const first of lengths) {
+        for (const second of lengths) {
+          for (const slack of [0, 1, 150, 20_000]) {
+            const payloads = [filled(first), filled(second, 3)];
+            const writers = payloads.map((payload) => writer(payload, payload.length + slack));
+            for (const { message } of writers)
+              expect(encoder.addMessage(frame, message)).toBe(message.bound - slack);
+            encoder.add(data(filled(5)));
+            const frames = [...payloads.map((payload) => ({ ...frame, payload })), data(filled(5))];
+            const expected = Buffer.from(encodePacket({ seq: 9, ack: 300, frames }));
+            expect(whole(encoder.finish(9, 300))).toEqual(expected);
+            for (const [i, { found }] of writers.entries()) expect(found.place).toEqual(payloads[i]);
+          }
+        }
+      }
+    }
+  });
+
+  it("leaves the packet as it was when it cannot be written, or was longer than it said", () => {
+    const { encoder } = recording();
+    encoder.add(data(filled(10)));
+    const cannot = { ...writer(filled(10)).message, write: () => -1 };
+    expect(encoder.addMessage(data(undefined), cannot)).toBe(-1);
+    const tooLong = { ...writer(filled(10)).message, bound: 5 };
+    expect(encoder.addMessage(data(undefined), tooLong)).toBe(-1);
+    encoder.add(data(filled(20)));
+    const frames = [data(filled(10)), data(filled(20))];
+    expect(whole(encoder.finish(1, 0))).toEqual(Buffer.from(encodePacket({ seq: 1, ack: 0, frames })));
+  });
+
+  it("cannot use the encoder meanwhile", () => {
+    const { encoder } = recording();
+    const owner = { yieldEncoder: () => undefined };
+    encoder.claim(owner);
+    const nested = (use: () => void) => ({
+      ...writer(filled(10)).message,
+      write() {
+        use();
+        return -1;
+      },
+    });
+    const uses = [
+      () => encoder.add(data(filled(1))),
+      () => encoder.addMessage(data(undefined), writer(filled(1)).message),
+      () => encoder.claim({ yieldEncoder: () => undefined }),
+    ];
+    for (const use of uses)
+      expect(() => encoder.addMessage(data(undefined), nested(use))).toThrow("is being encoded");
+    // It is as it was.
+    encoder.add(data(filled(1)));
+    const expected = encodePacket({ seq: 1, ack: 0, frames: [data(filled(1))] });
+    expect(whole(encoder.finish(1, 0))).toEqual(Buffer.from(expected));
+  });
+});
+
+describe("an encoder that several sessions share", () => {
+  it("has the packet of one finished before another begins its own", () => {
+    const { encoder } = recording();
+    const finished: Buffer[] = [];
+    const session = (seq: number) => ({
+      yieldEncoder: () => void finished.push(whole(encoder.finish(seq, 0))),
+    });
+    const [first, second] = [session(1), session(2)];
+    encoder.claim(first);
+    encoder.add(data(filled(1)));
+    encoder.claim(first);
+    encoder.add(data(filled(2)));
+    expect(encoder.isOwnedBy(first)).toBe(true);
+    encoder.claim(second);
+    expect(encoder.isOwnedBy(second)).toBe(true);
+    encoder.add(data(filled(3)));
+    finished.push(whole(encoder.finish(2, 0)));
+    expect(encoder.isOwnedBy(second)).toBe(false);
+    const packets = [
+      { seq: 1, ack: 0, frames: [data(filled(1)), data(filled(2))] },
+      { seq: 2, ack: 0, frames: [data(filled(3))] },
+    ];
+    expect(finished).toEqual(packets.map((packet) => Buffer.from(encodePacket(packet))));
   });
 });

@@ -1,6 +1,6 @@
 import type { EncodedPacket } from "../../wire/encode.js";
 
-/** Stands in for the session's outbox in the build without it: keeps nothing, and every packet has number 1. */
+/** Stands in for the session's outbox in the build without it: keeps nothing that was written, and every packet has number 1. */
 export class Outbox {
   readonly bytes = 0;
   readonly size = 0;
@@ -8,14 +8,21 @@ export class Outbox {
   readonly ackedSeq: number = Number.MAX_SAFE_INTEGER;
   readonly oldestWrittenAt: number = Number.POSITIVE_INFINITY;
   readonly nextSeq = 1;
-  readonly hasUnwritten = false;
+  readonly writtenOnce = 0;
+  readonly lastOpenWritten: number = Number.POSITIVE_INFINITY;
+  readonly #unwritten: EncodedPacket[] = [];
 
-  add(_packet: EncodedPacket, _now: number): void {
-    // What is lost is lost.
+  get hasUnwritten(): boolean {
+    return this.#unwritten.length > 0;
   }
 
+  add(packet: EncodedPacket, _lastOpen: number): void {
+    this.#unwritten.push(packet);
+  }
+
+  /** What is lost afterwards is lost. */
   takeUnwritten(_now: number): EncodedPacket | undefined {
-    return undefined;
+    return this.#unwritten.shift();
   }
 
   acknowledge(_seq: number): void {
@@ -27,6 +34,11 @@ export class Outbox {
   }
 
   clear(): void {
-    // See above.
+    this.#unwritten.length = 0;
   }
+}
+
+/** Nothing is kept, so nothing is pinned. */
+export function unpinned(packet: EncodedPacket): EncodedPacket {
+  return packet;
 }
