@@ -4,6 +4,9 @@ const FIRST_SLOTS = 16;
 /** From here on calls that meet in a slot are kept elsewhere, instead of in a table twice as large. */
 const MAX_SLOTS = 4_096;
 
+/** A larger table goes when it is empty: one burst of calls must not cost a session memory for as long as it lives. */
+const KEPT_SLOTS = 256;
+
 const NOTHING: never[] = [];
 
 /**
@@ -30,6 +33,11 @@ export class CallSlots<Call> {
     return this.#ids[slot] === id ? this.#calls[slot] : this.#others?.get(id);
   }
 
+  /** Room for so many calls is kept. */
+  get slots(): number {
+    return this.#ids.length;
+  }
+
   /** Adds a call whose number is not in the table. */
   add(id: number, call: Call): void {
     let slot = this.#slot(id);
@@ -48,6 +56,7 @@ export class CallSlots<Call> {
     if (this.#ids[slot] === id && this.#calls[slot] !== undefined) this.#calls[slot] = undefined;
     else if (this.#others?.delete(id) !== true) return false;
     this.#size--;
+    if (this.#size === 0 && this.#ids.length > KEPT_SLOTS) this.clear();
     return true;
   }
 

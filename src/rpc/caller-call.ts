@@ -46,7 +46,7 @@ const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
 
 /** The one message of a call, which is encoded when it is known where to. */
 export interface OnlyMessage extends MessageWriter {
-  /** @throws RpcError when the message does not fit the schema. */
+  /** @throws RpcError when the message does not fit the schema; the call fails with it then. */
   bytes(): Uint8Array;
 }
 
@@ -109,7 +109,14 @@ export class CallerCall extends Call implements CallingCall {
   /** The same with the only message. */
   startWith(message: OnlyMessage): void {
     if (!this.#begin() || this.#calls.startMessage(this, message)) return;
-    this.#calls.start(this, message.bytes(), true, this.#plan.waitForReady);
+    let bytes: Uint8Array;
+    try {
+      bytes = message.bytes();
+    } catch (error) {
+      // Not thrown: the call has begun, and listens to its signal.
+      return this.fail(error as RpcError);
+    }
+    this.#calls.start(this, bytes, true, this.#plan.waitForReady);
   }
 
   /** Whether the call may begin. */

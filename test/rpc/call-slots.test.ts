@@ -48,6 +48,19 @@ describe("the table of open calls", () => {
     expect(slots.get(999_999)).toBeUndefined();
   });
 
+  it("gives the room of a burst back once all calls have ended, and works on", () => {
+    const slots = new CallSlots<number>();
+    for (let id = 1; id < 2_001; id += 2) slots.add(id, id);
+    expect(slots.slots).toBeGreaterThanOrEqual(1_000);
+    for (let id = 1; id < 2_001; id += 2) expect(slots.delete(id)).toBe(true);
+    expect(slots.slots).toBe(0);
+    slots.add(2_001, 1);
+    expect(slots.get(2_001)).toBe(1);
+    expect(slots.delete(2_001)).toBe(true);
+    // What a usual connection needs is not made anew all the time.
+    expect(slots.slots).toBeGreaterThan(0);
+  });
+
   it("holds numbers beyond 32 bits", () => {
     const slots = new CallSlots<number>();
     const first = 2 ** 52 + 1;

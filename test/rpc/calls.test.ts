@@ -1,7 +1,8 @@
+import { getEventListeners } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
+import { EchoService } from "../../gen/hawser/test/v1/echo_hawser.js";
 import { CloseCode } from "../../src/base/close.js";
 import {
   type Client,
@@ -317,6 +318,24 @@ describe("deadlines and cancellation", () => {
     inFlight.abort();
     expect(await failure(pair, flies)).toMatchObject({ code: Code.Canceled, executed: "unknown" });
     await pair.clock.runUntil(() => seen.context?.signal.aborted === true);
+  });
+
+  it("leave nothing behind when the request does not fit its schema, first call or later one", async () => {
+    const { pair, client } = setup({ echo: ({ name }) => ({ name }) });
+    const { signal } = new AbortController();
+    const misfit = () => failure(pair, client.echo({ id: -1n }, { signal }));
+    const refusal = {
+      code: Code.Internal,
+      executed: "no",
+      rawMessage: expect.stringContaining("cannot encode"),
+    };
+    expect(await misfit()).toMatchObject(refusal);
+    // Now the other side knows the method, and the message is tried in the packet itself.
+    expect(await settle(pair, client.echo({ name: "a" }, { signal }))).toMatchObject({ name: "a" });
+    expect(await misfit()).toMatchObject(refusal);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+    expect(pair.connection.callsInFlight).toBe(0);
+    expect(await settle(pair, client.echo({ name: "b" }, { signal }))).toMatchObject({ name: "b" });
   });
 
   it("cancel by leaving the loop, and end the handler's generator", async () => {
