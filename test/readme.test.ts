@@ -7,49 +7,71 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resolveConnectOptions } from "../src/client/options.js";
 import { resolveServerOptions } from "../src/server/options.js";
+import { type Block, blocksOf, excerptOf, FOLLOWED, PAGES, textOf } from "./docs/pages.js";
 import { type NatsServer, startNats } from "./support/nats.js";
 
 const run = promisify(execFile);
 
-/** A fenced block: its language, and the word after it, which says what the block is. */
-interface Block {
-  readonly language: string;
-  readonly label: string;
-  readonly text: string;
-}
-
-const readme = readFileSync("README.md", "utf8");
-/** The pages that show code, all for the same folder. */
-const pages = [
-  readme,
-  ...[
-    "docs/cluster.md",
-    "docs/codegen.md",
-    "docs/compression.md",
-    "docs/idempotency.md",
-    "docs/observability.md",
-    "docs/servers.md",
-    "docs/testing.md",
-    "docs/topics.md",
-    "docs/validation.md",
-  ].map((path) => readFileSync(path, "utf8")),
-];
-const blocks: readonly Block[] = pages.flatMap((page) =>
-  [...page.matchAll(/^```(\S*) ?(.*)\n([\s\S]*?)^```$/gm)].map(
-    ([, language = "", label = "", text = ""]) => ({
-      language,
-      label,
-      text,
-    }),
-  ),
-);
-const files = blocks.filter(({ language }) => language !== "sh");
+/** Everything but the pages that have a test of their own: all for the same folder. */
+const blocks: readonly Block[] = PAGES.filter(
+  (page) => page === "README.md" || (/^docs\/[^/]+$/.test(page) && !FOLLOWED.includes(page)),
+)
+  .flatMap(blocksOf)
+  .filter(
+    (block) => excerptOf(block) === undefined && /^[\w./-]+$/.test(block.label) && block.label !== "other",
+  );
+const files = blocks.filter(({ label }) => /\.\w+$/.test(label));
 
 function command(label: string): string {
   const found = blocks.filter((block) => block.language === "sh" && block.label === label);
   expect(found, `one sh block labelled ${label}`).toHaveLength(1);
   return found[0]!.text.trim();
 }
+
+/** What the tests below compile, and run where it is a program. */
+const TESTED: readonly string[] = [
+  "proto proto/bank.proto",
+  "proto proto/eliza.proto",
+  "proto proto/greet.proto",
+  "proto proto/market.proto",
+  "proto proto/orders.proto",
+  "proto secret.proto",
+  "sh browser",
+  "sh client",
+  "sh generate",
+  "sh observability",
+  "sh run",
+  "sh server",
+  "sh setup",
+  "sh validation",
+  "text client",
+  "ts attached.ts",
+  "ts bank.ts",
+  "ts both-ways.ts",
+  "ts calls.ts",
+  "ts client.ts",
+  "ts compressed.ts",
+  "ts cuts.ts",
+  "ts eliza-client.ts",
+  "ts eliza-server.ts",
+  "ts errors.ts",
+  "ts generated.ts",
+  "ts guarded.ts",
+  "ts news.ts",
+  "ts nodes.ts",
+  "ts observed.ts",
+  "ts other-database.ts",
+  "ts proxied.ts",
+  "ts retries.ts",
+  "ts server.ts",
+  "ts ticks.ts",
+  "ts topics.ts",
+  "ts validated.ts",
+  "ts watching.ts",
+  "yaml buf.gen.js.yaml",
+  "yaml buf.gen.yaml",
+  "yaml buf.yaml",
+];
 
 let folder: string;
 let nats: NatsServer;
@@ -132,50 +154,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe("the README, followed in an empty folder with the packed package", () => {
+describe("README and docs, followed in an empty folder with the packed package", () => {
   it("has no block that is not tested here", () => {
-    expect(blocks.map(({ language, label }) => `${language} ${label}`).sort()).toEqual(
-      [
-        "proto proto/bank.proto",
-        "proto proto/eliza.proto",
-        "proto proto/market.proto",
-        "proto proto/orders.proto",
-        "proto secret.proto",
-        "sh browser",
-        "sh client",
-        "sh generate",
-        "sh observability",
-        "sh run",
-        "sh run",
-        "sh server",
-        "sh setup",
-        "sh validation",
-        "ts attached.ts",
-        "ts bank.ts",
-        "ts both-ways.ts",
-        "ts calls.ts",
-        "ts client.ts",
-        "ts compressed.ts",
-        "ts cuts.ts",
-        "ts errors.ts",
-        "ts generated.ts",
-        "ts guarded.ts",
-        "ts news.ts",
-        "ts nodes.ts",
-        "ts observed.ts",
-        "ts other-database.ts",
-        "ts proxied.ts",
-        "ts retries.ts",
-        "ts server.ts",
-        "ts ticks.ts",
-        "ts topics.ts",
-        "ts validated.ts",
-        "ts watching.ts",
-        "yaml buf.gen.js.yaml",
-        "yaml buf.gen.yaml",
-        "yaml buf.yaml",
-      ].sort(),
-    );
+    const labels = blocks.map(({ language, label }) => `${language} ${label}`);
+    expect(labels.filter((label) => !TESTED.includes(label))).toEqual([]);
+    expect(TESTED.filter((label) => !labels.includes(label))).toEqual([]);
   });
 
   it("names commands of this package: npm ci, and scripts that exist", () => {
@@ -189,15 +172,20 @@ describe("the README, followed in an empty folder with the packed package", () =
   it("has snippets that the strict compiler accepts", async () => {
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const sources = files.filter(({ language }) => language === "ts").map(({ label }) => label);
-    expect(sources).toHaveLength(21);
+    expect(sources).toHaveLength(TESTED.filter((label) => label.startsWith("ts ")).length);
     await expect(shell(`npx tsc ${options.join(" ")} ${sources.join(" ")}`)).resolves.toMatchObject({
       stdout: "",
     });
   }, 120_000);
 
   it("has a server and clients that do what it says", async () => {
-    await start(command("server"), `listening on ws://localhost:${ports.get("8080")}/rpc`);
-    expect(await lines(command("client"))).toEqual([
+    const until = `listening on ws://localhost:${ports.get("8080")}/rpc`;
+    const greeter = await start(command("server"), until);
+    const shown = blocks.find(({ language, label }) => language === "text" && label === "client");
+    expect(await lines(command("client"))).toEqual(shown?.text.trim().split("\n"));
+    await stop(greeter);
+    await start("npx tsx eliza-server.ts", until);
+    expect(await lines("npx tsx eliza-client.ts")).toEqual([
       "You said hello",
       "Hi Ada.",
       "I am Eliza.",
@@ -319,8 +307,8 @@ describe("the README, followed in an empty folder with the packed package", () =
   }, 120_000);
 });
 
-describe("the table of limits in the README", () => {
-  const rows = [...readme.slice(readme.indexOf("\n## Limits")).matchAll(/^\| (`.*?) \| (.*?) \|/gm)].flatMap(
+describe("the table of limits", () => {
+  const rows = [...textOf("docs/limits.md").matchAll(/^\| (`.*?) \| (.*?) \|/gm)].flatMap(
     ([, names = "", defaults = ""]) => {
       const side = names.match(/ \((server|client)\)$/)?.[1] ?? "both";
       const values = defaults.split(", ");
