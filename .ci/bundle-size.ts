@@ -12,8 +12,8 @@ const AIM_TOTAL = 30_000;
 const AIM_OWN = 12_000;
 
 /** What CI holds: today's size and a little room. Lower these when the bundle shrinks. */
-const LIMIT_TOTAL = 54_800;
-const LIMIT_OWN = 36_700;
+const LIMIT_TOTAL = 55_100;
+const LIMIT_OWN = 37_000;
 
 const schema = `syntax = "proto3";
 package eliza.v1;

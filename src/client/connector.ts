@@ -80,6 +80,7 @@ class Connector implements Connection {
         maxWaitingCalls: settings.maxWaitingCalls,
         maxWaitMs: settings.maxWaitMs,
         outboxWaitMs: settings.session.outboxWaitMs,
+        slices: platform.slices,
         answerer: createAnswerer({
           routes: settings.routes,
           interceptors: settings.handlerInterceptors,
@@ -116,7 +117,8 @@ class Connector implements Connection {
     this.unary = transport.unary;
     this.stream = transport.stream;
     this.#stopWatching = platform.onMayConnect?.(() => {
-      if (this.#waitsForPage && this.#mayConnect()) this.#retryNow();
+      const waits = this.#waitsForPage || this.#retry.heapIndex >= 0;
+      if (waits && this.#mayConnect()) this.#retryNow();
     });
     this.#connect();
   }

@@ -1,4 +1,5 @@
 import type { Clock, Random } from "../base/clock.js";
+import type { Slices } from "../base/slices.js";
 import type { Link, LinkEvents } from "../driver/link.js";
 import type { Schedule } from "../driver/timers.js";
 
@@ -37,6 +38,8 @@ export interface Platform {
   readonly allocate: (bytes: number) => Uint8Array;
   /** Calls a function at the end of this turn of the event loop. */
   readonly defer: (task: () => void) => void;
+  /** Cuts the handing out of messages into slices. Default: as many at once as there are. */
+  readonly slices?: Slices | undefined;
   /** Opens a link; calls `onOpen` or `onFailure`, once and not before it has returned. */
   dial(
     url: string,

@@ -1,8 +1,11 @@
 import { CloseCode } from "../base/close.js";
+import type { Slices } from "../base/slices.js";
 import { pooled } from "../driver/entropy.js";
 import { closeReason, type Link, type LinkEvents } from "../driver/link.js";
 import type { EncodedPacket } from "../wire/encode.js";
+import { isPageActive, watchPage } from "./page.js";
 import type { Platform } from "./platform.js";
+import { pageSlices } from "./slices.js";
 
 /** A WebSocket of the platform does not tell when it has drained; while a lot is buffered it is asked this often. */
 const DRAIN_POLL_MS = 10;
@@ -12,7 +15,9 @@ const DRAIN_MARK_BYTES = 64 * 1024;
 
 /** The platform of browsers, workers, Deno and Bun: their own WebSocket. */
 export function webPlatform(): Platform {
-  const page = globalThis as { document?: Document; navigator?: Navigator };
+  const slices = pageSlices();
+  /** Gives up the link, or the attempt to open one. */
+  let giveUp: ((reason: string) => void) | undefined;
   return {
     clock: () => performance.now(),
     wallClock: Date.now,
@@ -21,46 +26,51 @@ export function webPlatform(): Platform {
     allocate: (bytes) => new Uint8Array(bytes),
     // Two turns of the microtask queue: calls that answers have just set off get into the same packet.
     defer: (task) => queueMicrotask(() => queueMicrotask(task)),
+    slices,
     dial(url, { subprotocols }, events, onOpen, onFailure) {
-      let link: Link | undefined;
-      let aborted = false;
+      let over = false;
       const ws = new WebSocket(url, [...subprotocols]);
       ws.binaryType = "arraybuffer";
+      const fail = (code: number, reason: string) => {
+        if (over) return;
+        over = true;
+        onFailure({ code, reason });
+      };
       ws.onopen = () => {
-        if (aborted) return;
-        link = webLink(ws, events);
+        if (over) return;
+        over = true;
+        const link = webLink(ws, events, slices);
+        giveUp = link.giveUp;
         onOpen(link);
       };
-      ws.onclose = (event) => {
-        if (aborted || link !== undefined) return;
-        onFailure({
-          code: event.code === 0 ? CloseCode.abnormal : event.code,
-          reason: event.reason || "cannot connect",
-        });
+      ws.onclose = ({ code, reason }) =>
+        fail(code === 0 ? CloseCode.abnormal : code, reason || "cannot connect");
+      giveUp = (reason) => {
+        ws.close();
+        fail(CloseCode.goingAway, reason);
       };
       return {
         abort() {
-          aborted = true;
+          over = true;
           ws.close();
         },
       };
     },
-    mayConnect: () => page.navigator?.onLine !== false && page.document?.visibilityState !== "hidden",
-    onMayConnect(listener) {
-      const { document } = page;
-      globalThis.addEventListener?.("online", listener);
-      document?.addEventListener("visibilitychange", listener);
-      return () => {
-        globalThis.removeEventListener?.("online", listener);
-        document?.removeEventListener("visibilitychange", listener);
-      };
-    },
+    mayConnect: isPageActive,
+    onMayConnect: (onReturn) => watchPage({ onReturn, onLeave: (reason) => giveUp?.(reason) }),
   };
 }
 
-function webLink(ws: WebSocket, events: LinkEvents): Link {
+interface WebLink extends Link {
+  /** Closes the link, and says at once that it is gone. */
+  giveUp(reason: string): void;
+}
+
+function webLink(ws: WebSocket, events: LinkEvents, slices: Slices | undefined): WebLink {
   let closed = false;
   let poll: ReturnType<typeof setTimeout> | undefined;
+  /** Messages that wait for turns of their own. What they may hold is bounded by credit, as what waits for its reader is. */
+  const backlog: Uint8Array[] = [];
   const watchDrain = () => {
     if (poll !== undefined || closed || ws.bufferedAmount < DRAIN_MARK_BYTES) return;
     poll = setTimeout(() => {
@@ -69,16 +79,32 @@ function webLink(ws: WebSocket, events: LinkEvents): Link {
       else watchDrain();
     }, DRAIN_POLL_MS);
   };
-  ws.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
+  const handOut = () => {
+    const bytes = backlog.shift();
+    if (bytes === undefined) return;
+    if (backlog.length > 0) slices?.next(handOut);
+    events.onMessage(bytes);
+  };
+  const end = (code: number, reason: string) => {
     if (closed) return;
-    if (typeof event.data === "string") events.onText();
-    else events.onMessage(new Uint8Array(event.data));
-  };
-  ws.onclose = (event) => {
-    closed = true;
     clearTimeout(poll);
-    events.onClose(event.code, event.reason);
+    // They came before the end.
+    for (const bytes of backlog.splice(0)) events.onMessage(bytes);
+    closed = true;
+    events.onClose(code, reason);
   };
+  ws.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
+    if (closed) return;
+    if (typeof data === "string") return events.onText();
+    const bytes = new Uint8Array(data);
+    if (slices === undefined || (backlog.length === 0 && !slices.isSpent())) return events.onMessage(bytes);
+    // Browsers let messages of a WebSocket go before painting, for a tenth of a second and more.
+    if (backlog.push(bytes) === 1) slices.next(handOut);
+  };
+  ws.onclose = ({ code, reason }) => end(code, reason);
+  /** Browsers let a page send 1000 and 3000 to 4999 only (WHATWG WebSockets, close()). */
+  const close = (code: number, reason: string) =>
+    ws.close(code === CloseCode.normal || code >= 3000 ? code : 4000 + (code % 1000), closeReason(reason));
   return {
     get bufferedBytes() {
       return ws.bufferedAmount;
@@ -94,9 +120,10 @@ function webLink(ws: WebSocket, events: LinkEvents): Link {
     uncork() {
       // See above.
     },
-    close(code: number, reason: string) {
-      // Browsers let a page send 1000 and 3000 to 4999 only (WHATWG WebSockets, close()).
-      ws.close(code === CloseCode.normal || code >= 3000 ? code : 4000 + (code % 1000), closeReason(reason));
+    close,
+    giveUp(reason) {
+      close(CloseCode.goingAway, reason);
+      end(CloseCode.goingAway, reason);
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.js";
 import type { Code } from "../base/code.js";
 import type { ErrorDetail, RpcError } from "../base/error.js";
+import type { Slices } from "../base/slices.js";
 import type { MessageWriter } from "../wire/encode.js";
 import type {
   CallFrame,
@@ -92,6 +93,8 @@ export interface CallsInit {
   /** Messages that may wait for their readers, in and out, in bytes. */
   readonly maxHeldBytes?: number | undefined;
   readonly answerer: Answerer;
+  /** Cuts the handing out of messages to their readers into slices. Default: as many at once as there are. */
+  readonly slices?: Slices | undefined;
 }
 
 /** What stands around the calls of one session. */

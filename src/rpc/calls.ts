@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.js";
 import { Code } from "../base/code.js";
 import { type ErrorDetail, type Executed, RpcError } from "../base/error.js";
 import { DeadlineHeap } from "../base/heap.js";
+import type { Slices } from "../base/slices.js";
 import { violation } from "../session/violation.js";
 import type { MessageWriter } from "../wire/encode.js";
 import type { CallFrame, DataFrame, EndFrame, OpenFrame, TopicFrame, WireLimits } from "../wire/frame.js";
@@ -53,6 +54,11 @@ export class Calls implements Opener {
     this.#session = session;
     this.#nextId = init.role === "client" ? 1 : 2;
     this.subscriptions = new Subscriptions(session, init.limits);
+  }
+
+  /** Cuts the handing out of messages into slices, where that is wanted. */
+  get slices(): Slices | undefined {
+    return this.#init.slices;
   }
 
   /** What this side is ready to receive. */

@@ -1,6 +1,7 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Code } from "../base/code.js";
 import type { RpcError } from "../base/error.js";
+import type { Slices } from "../base/slices.js";
 import type { Call } from "./call.js";
 import type { Calls } from "./calls.js";
 import { decodeMessage, encodeMessage, writerOf } from "./payload.js";
@@ -37,6 +38,8 @@ export class MessageReader<Desc extends DescMessage> implements AsyncIterableIte
   readonly #source: ReadSource<Desc>;
   #waiters: Waiter<MessageShape<Desc>>[] = [];
   #over = false;
+  /** The next message waits for a turn of its own. */
+  #pauses = false;
 
   constructor(source: ReadSource<Desc>) {
     this.#source = source;
@@ -88,9 +91,22 @@ export class MessageReader<Desc extends DescMessage> implements AsyncIterableIte
     });
   }
 
+  /** Whether the next message has to wait for a turn of its own, which is then on its way. */
+  #mustPause(slices: Slices): boolean {
+    if (this.#pauses || !slices.isSpent()) return this.#pauses;
+    this.#pauses = true;
+    slices.next(() => {
+      this.#pauses = false;
+      this.wake();
+    });
+    return true;
+  }
+
   #poll(): IteratorResult<MessageShape<Desc>> | undefined {
     if (this.#over) return { done: true, value: undefined };
     const source = this.#source;
+    const { slices } = source.calls;
+    if (slices !== undefined && source.call.receiver.length > 0 && this.#mustPause(slices)) return undefined;
     const payload = source.call.receiver.shift();
     if (payload !== undefined) {
       source.calls.giveCredit(source.call);
