@@ -18,6 +18,7 @@ export { type MemoryBrokerOptions, memoryBroker } from "./memory-broker.js";
 export { memoryIdempotencyStore } from "./memory-store.js";
 export type { Logger, ServerOptions } from "./options.js";
 export {
+  type AttachableServer,
   createServer,
   type DrainOptions,
   type Listening,

@@ -1,12 +1,14 @@
 import {
   createServer as createHttpServer,
-  type Server as HttpServer,
+  Server as HttpServer,
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
+import type { Http2SecureServer, Http2Server } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
+import { Server as TlsServer } from "node:tls";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { PresenceMember } from "../../gen/hawser/v1/presence_pb.js";
 import { checkDuration, checkKeys } from "../base/check.js";
@@ -68,9 +70,12 @@ export interface Server {
   listen(options: ListenOptions): Promise<Listening>;
   /**
    * Serves a path of an existing HTTP or HTTPS server, beside whatever else that serves. Upgrade requests for other
-   * paths are left to other listeners, and answered with 404 when there are none.
+   * paths are left to other listeners, and answered with 404 when there are none. A server of HTTP/2 must have TLS and
+   * `allowHTTP1: true`: links are opened over HTTP/1.1.
+   *
+   * @throws TypeError for a wrong path, and for a server of HTTP/2 without TLS.
    */
-  attach(server: HttpServer | HttpsServer, options?: { readonly path?: string }): void;
+  attach(server: AttachableServer, options?: { readonly path?: string }): void;
   /** Adds a listener to what happens to sessions; returns how to remove it. */
   on<Name extends keyof ServerEvents>(name: Name, listener: (event: ServerEvents[Name]) => void): () => void;
   /** Whether the server and its services can take calls, as `/readyz` and `grpc.health.v1.Health` tell it. */
@@ -135,6 +140,9 @@ export function createServer(options: ServerOptions): Server {
   return new HawserServer(options);
 }
 
+/** What {@link Server.attach} takes: what `node:http`, `node:https` and `node:http2` make, and so most frameworks. */
+export type AttachableServer = HttpServer | HttpsServer | Http2SecureServer | Http2Server;
+
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 class HawserServer implements Server {
@@ -142,7 +150,7 @@ class HawserServer implements Server {
   readonly health: HealthState = new HealthState();
   readonly #timers: Timers;
   readonly #door: Door;
-  readonly #attached = new Map<HttpServer | HttpsServer, UpgradeListener>();
+  readonly #attached = new Map<AttachableServer, UpgradeListener>();
   #own: HttpServer | undefined;
   #draining = false;
   /** The broker can be used. */
@@ -240,11 +248,12 @@ class HawserServer implements Server {
     });
   }
 
-  attach(server: HttpServer | HttpsServer, options: { readonly path?: string } = {}): void {
+  attach(server: AttachableServer, options: { readonly path?: string } = {}): void {
     checkKeys("attach()", options, ["path"]);
     if (this.#closing !== undefined) throw new Error("the server is closed");
     if (this.#attached.has(server)) throw new Error("this server is attached already");
     const path = checkPath(options.path);
+    checkUpgrades(server);
     const listener: UpgradeListener = (request, socket, head) => {
       if (pathOf(request) === path) this.#door.upgrade(request, socket, head);
       else if (server.listenerCount("upgrade") === 1)
@@ -338,7 +347,7 @@ class HawserServer implements Server {
     await this.sessions.settings.broker.close();
   }
 
-  #detach(server: HttpServer | HttpsServer): void {
+  #detach(server: AttachableServer): void {
     const listener = this.#attached.get(server);
     if (listener !== undefined) server.off("upgrade", listener);
     this.#attached.delete(server);
@@ -350,6 +359,16 @@ const GOING_AWAY = "the server is going away";
 
 /** A drain asks this often whether all clients are done. */
 const DRAIN_POLL_MS = 20;
+
+/** Without TLS, HTTP/2 is all that such a server speaks: nobody could ever open a WebSocket. */
+function checkUpgrades(server: AttachableServer): void {
+  if (server instanceof NetServer && !(server instanceof HttpServer) && !(server instanceof TlsServer)) {
+    throw new TypeError(
+      "attach() cannot open WebSockets on a server of HTTP/2 without TLS; give it one of node:http or node:https, or " +
+        "http2.createSecureServer({ allowHTTP1: true })",
+    );
+  }
+}
 
 function checkPath(path: string = DEFAULT_PATH): string {
   if (typeof path !== "string" || !path.startsWith("/") || path.includes("?") || path.includes("#")) {
