@@ -29,7 +29,11 @@ try {
   console.log(`${packed.filename}: ${packed.files.length} files, ${packed.size} bytes packed`);
   const tarball = join(scratch, packed.filename);
   for (const { path } of packed.files) {
-    if (!/^(dist|proto)\/|^(docs\/[a-zA-Z]+\.md|README\.md|LICENSE|package\.json)$/.test(path)) {
+    if (
+      !/^(dist|proto)\/|^(docs\/[a-zA-Z]+\.md|README\.md|CHANGELOG\.md|LICENSE|THIRD_PARTY_LICENSES\.md|package\.json)$/.test(
+        path,
+      )
+    ) {
       console.error(`${path} does not belong into the package`);
       failed.push(path);
     }

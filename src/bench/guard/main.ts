@@ -27,9 +27,11 @@ const git = (...args: string[]): string => execFileSync("git", args, { encoding:
 
 function presentState(): Omit<Baseline, "figures"> {
   const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { readonly version: string };
+  // What is measured comes from these folders; the figures themselves do not count.
+  const changed = git("status", "--porcelain", "--", "src", "gen", ":!src/bench/guard/baseline.json") !== "";
   return {
     version,
-    commit: git("describe", "--always", "--abbrev=10", "--dirty", "--exclude=*"),
+    commit: `${git("rev-parse", "--short=10", "HEAD")}${changed ? "-dirty" : ""}`,
     date: new Date().toISOString().slice(0, 10),
     node: process.version,
     arch: process.arch,

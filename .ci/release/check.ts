@@ -1,0 +1,43 @@
+// `npm run release:check`: fails when what is checked out must not be published, and says why. With --before: when
+// `npm version` should not begin.
+import { execFileSync } from "node:child_process";
+import { globSync, readdirSync, readFileSync } from "node:fs";
+import { problemsBefore, problemsOf, type ReleaseState } from "./problems.js";
+
+interface Manifest {
+  readonly version: string;
+  readonly repository?: { readonly url: string };
+}
+
+const git = (...args: string[]): string => execFileSync("git", args, { encoding: "utf8" }).trim();
+const json = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
+
+function agent(): string {
+  for (const path of globSync("src/client/*.ts")) {
+    const [found] = /hawser-js\/[\d.]+/.exec(readFileSync(path, "utf8")) ?? [];
+    if (found !== undefined) return found;
+  }
+  return "nothing";
+}
+
+function presentState(): ReleaseState {
+  const { version, repository } = json("package.json") as Manifest;
+  return {
+    version,
+    changelog: readFileSync("CHANGELOG.md", "utf8"),
+    changes: git("status", "--porcelain"),
+    tags: git("tag", "--points-at", "HEAD").split("\n"),
+    frozen: readdirSync("test/compat/releases"),
+    baseline: json("src/bench/guard/baseline.json") as ReleaseState["baseline"],
+    agent: agent(),
+    repository: repository?.url ?? "",
+    publisher: process.env["GITHUB_REPOSITORY"],
+  };
+}
+
+const problems = process.argv.includes("--before")
+  ? problemsBefore({ changelog: readFileSync("CHANGELOG.md", "utf8") })
+  : problemsOf(presentState());
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) process.exitCode = 1;
+else console.log("ready");

@@ -1,0 +1,15 @@
+// What `npm version` does after it has set the version, and before it commits and tags: the changelog gets the version, the code
+// is frozen for test/compat, and the regression guard gets new figures to compare with.
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { withRelease } from "./changelog.js";
+import { freeze } from "./freeze.js";
+
+const CHANGELOG = "CHANGELOG.md";
+
+const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { readonly version: string };
+const today = new Date().toISOString().slice(0, 10);
+writeFileSync(CHANGELOG, withRelease(readFileSync(CHANGELOG, "utf8"), version, today));
+await freeze(version);
+execFileSync("npm", ["run", "-s", "guard", "--", "--write-baseline"], { stdio: "inherit" });
+execFileSync("git", ["add", CHANGELOG, "test/compat/releases", "src/bench/guard/baseline.json"]);
