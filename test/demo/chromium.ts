@@ -1,9 +1,9 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, chromium, type LaunchOptions } from "playwright-core";
 
 /** The flags keep the browser from talking to anybody but the page under test. */
-const FLAGS = [
+export const FLAGS: readonly string[] = [
   "--headless",
   "--no-sandbox",
   "--disable-gpu",
@@ -15,11 +15,12 @@ const FLAGS = [
 ];
 
 /** Starts the Chromium that `.ci/setup.ts` has made sure of. */
-export function launchChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: chromiumPath(), args: FLAGS });
+export function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
+  return chromium.launch({ ...options, executablePath: chromiumPath(), args: [...FLAGS] });
 }
 
-function chromiumPath(): string {
+/** Where it is. */
+export function chromiumPath(): string {
   const named = process.env["CHROMIUM_BIN"];
   if (named !== undefined && named !== "") return named;
   for (const program of ["chromium", "chromium-browser", "google-chrome"]) {
