@@ -39,6 +39,7 @@ const layers: Readonly<Record<string, Layer>> = {
   client: { below: [...shellBelow, "index"], pure: false },
   server: { below: [...shellBelow, "index", "gen"], pure: false },
   protovalidate: { below: callsBelow, pure: false },
+  connectrpc: { below: ["base", "rpc"], pure: false },
   prometheus: { below: ["base"], pure: false },
   otel: { below: ["base"], pure: false },
   pino: { below: ["base"], pure: false },
@@ -228,6 +229,11 @@ describe("the sources", () => {
   it("load in a browser from the browser's entry", () => {
     expect(sources.has("src/client/browser.ts")).toBe(true);
     expect(notForBrowsers(sources, "src/client/browser.ts")).toEqual([]);
+  });
+
+  it("load in a browser from the entry for Connect", () => {
+    expect(sources.has("src/connectrpc/index.ts")).toBe(true);
+    expect(notForBrowsers(sources, "src/connectrpc/index.ts")).toEqual([]);
   });
 
   it("import files that exist", () => {

@@ -38,6 +38,7 @@ import type {
   UnaryRequest,
   UnaryResponse,
 } from "./transport.js";
+import { isTurnedAway } from "./turned-away.js";
 
 /** Told of what handlers throw that is no {@link RpcError}; the other side sees INTERNAL and nothing else. */
 export type HandlerErrorLog = (error: unknown, method: string) => void;
@@ -558,7 +559,7 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
       error = new RpcError("internal error", Code.Internal);
     }
     // An interceptor's word that nothing has happened counts; a handler's does not, for it may be about a call of its own.
-    const refused = error.executed === "no" && !this.#admitted;
+    const refused = isTurnedAway(error) || (error.executed === "no" && !this.#admitted);
     if (this.#admission === undefined) return this.#respond(error, refused);
     const headers = toWireHeaders(this.#context.touchedHeader);
     const how = refused ? "refused" : "answered";

@@ -168,11 +168,19 @@ export class CallerCall extends Call implements CallingCall {
       this.failure = frame.refused ? "refused" : "answered";
       this.error = new RpcError(frame.message, codeFromWire(frame.code), {
         details: frame.details,
-        metadata: frame.trailers === undefined ? undefined : fromWireHeaders(frame.trailers),
+        metadata: this.#metadata(),
         executed: frame.refused ? "no" : frame.unfinished ? "unknown" : "yes",
       });
     }
     this.#finish();
+  }
+
+  /** All that came with an error: who gets it may never see a response with headers. */
+  #metadata(): Headers | undefined {
+    const { responseHeaders = [], trailers = [] } = this;
+    return responseHeaders.length + trailers.length === 0
+      ? undefined
+      : fromWireHeaders([...responseHeaders, ...trailers]);
   }
 
   received(): void {

@@ -1,6 +1,6 @@
 import { Code, codeFromWire } from "../base/code.js";
 import { RpcError } from "../base/error.js";
-import type { Header, OpenFrame } from "../wire/frame.js";
+import type { OpenFrame } from "../wire/frame.js";
 import { Call } from "./call.js";
 import type { Answerer, AnsweringCall } from "./call-table.js";
 import { CallerCall, type CallPlan } from "./caller-call.js";
@@ -134,7 +134,8 @@ class ProxyCall extends Call implements AnsweringCall {
     const how = refused ? "refused" : failure === "answered" ? "answered" : "unfinished";
     const frame = endFrame(this.sender.id, error, headers, undefined, error === undefined ? "answered" : how);
     this.#leave();
-    this.#from.sendEnd(this, { ...frame, trailers: trailersOf(trailers, frame.trailers), payload });
+    // An error's metadata are the headers and trailers that it came with: as such they are passed on, and not twice.
+    this.#from.sendEnd(this, { ...frame, trailers, payload });
   }
 
   #headers(): void {
@@ -165,12 +166,4 @@ class ProxyCall extends Call implements AnsweringCall {
     this.finished = true;
     this.receiver.drop();
   }
-}
-
-/** An error's metadata are the trailers that it came with, so they are not to be sent twice. */
-function trailersOf(
-  trailers: readonly Header[] | undefined,
-  ofError: readonly Header[] | undefined,
-): readonly Header[] | undefined {
-  return trailers ?? ofError;
 }

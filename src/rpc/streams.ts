@@ -141,7 +141,7 @@ export interface Pump {
 
 /**
  * Writes all messages of an iterable into a call, waiting for credit between them. `beforeFirst` is called once, when
- * the first message is there or the iterable is done.
+ * the first message is there, or the iterable is done or has thrown.
  */
 export function pumpMessages<Desc extends DescMessage>(
   call: Call,
@@ -161,14 +161,16 @@ export function pumpMessages<Desc extends DescMessage>(
     // An async generator finishes its present step first; what it throws then is nobody's concern any more.
     iterator.return?.().then(undefined, () => undefined);
   };
+  const begin = () => {
+    if (!first) return;
+    first = false;
+    beforeFirst?.();
+  };
   const run = async () => {
     try {
       for (;;) {
         const result = await iterator.next();
-        if (first) {
-          first = false;
-          beforeFirst?.();
-        }
+        if (first) begin();
         if (call.finished || stopped) return stop();
         if (result.done === true) return;
         sent++;
@@ -183,6 +185,7 @@ export function pumpMessages<Desc extends DescMessage>(
         }
       }
     } catch (error) {
+      begin();
       stop();
       throw error;
     }

@@ -1,0 +1,178 @@
+import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type HandlerContext,
+  type Interceptor,
+  type MethodImplSpec,
+  type StreamRequest,
+  type StreamResponse,
+  type UnaryRequest,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { RpcError } from "../base/error.js";
+import { turnAway } from "../rpc/turned-away.js";
+import type { ConnectContext, ContextInit } from "./context.js";
+import { toRpcError } from "./errors.js";
+import { handed, justOne, normalized, onlyOne } from "./messages.js";
+
+/** What stands around the implementation of a method. */
+export interface HandlerInit extends ContextInit {
+  readonly interceptors: readonly Interceptor[];
+  readonly requestGate: ((context: HandlerContext) => void | Promise<void>) | undefined;
+  readonly maxTimeoutMs: number;
+  readonly readMaxBytes: number;
+  readonly writeMaxBytes: number;
+}
+
+type AnyMessage = MessageShape<DescMessage>;
+type Requests = AsyncIterable<AnyMessage>;
+
+/** One call on its way through gate and interceptors to the implementation, and back. */
+export class Invocation {
+  readonly #context: ConnectContext;
+  readonly #init: HandlerInit;
+  /** The implementation has the call. */
+  #reached = false;
+
+  constructor(context: ConnectContext, init: HandlerInit) {
+    this.#context = context;
+    this.#init = init;
+  }
+
+  /** @throws ConnectError when the call is not even to come to the interceptors. */
+  async admit(): Promise<void> {
+    const { maxTimeoutMs, requestGate } = this.#init;
+    const timeoutMs = this.#context.timeoutMs();
+    if (timeoutMs !== undefined && timeoutMs > maxTimeoutMs) {
+      throw new ConnectError(
+        `timeout ${Math.ceil(timeoutMs)}ms must be <= ${maxTimeoutMs}`,
+        Code.InvalidArgument,
+      );
+    }
+    await requestGate?.(this.#context);
+  }
+
+  failure(thrown: unknown): unknown {
+    const error = toRpcError(thrown);
+    return !this.#reached && error instanceof RpcError ? turnAway(error) : error;
+  }
+
+  async unary(spec: MethodImplSpec & { kind: "unary" }, input: AnyMessage): Promise<AnyMessage> {
+    const { method, impl } = spec;
+    const context = this.#context;
+    this.#checkRead(method.input, input);
+    const next = this.#intercept(async (request) => {
+      this.#reached = true;
+      const message = create(
+        method.output,
+        await impl((request as UnaryRequest).message, merged(context, request)),
+      );
+      return { ...this.#responseCommon(), stream: false, method, message };
+    });
+    const response = await next({ ...this.#requestCommon(), stream: false, method, message: input });
+    replaceHeaders(context.responseHeader, response.header);
+    replaceHeaders(context.responseTrailer, response.trailer);
+    const { message } = response as UnaryResponse;
+    this.#checkWritten(method.output, message);
+    return message;
+  }
+
+  async *stream(
+    spec: Exclude<MethodImplSpec, { kind: "unary" }>,
+    requests: Requests,
+  ): AsyncGenerator<AnyMessage, void, undefined> {
+    const context = this.#context;
+    const { method } = spec;
+    const next = this.#intercept(async (request) => {
+      const { message: input } = request as StreamRequest;
+      const handlerContext = merged(context, request);
+      const only = spec.kind === "server_streaming" ? await onlyOne(input, "input message") : undefined;
+      this.#reached = true;
+      const output =
+        spec.kind === "client_streaming"
+          ? justOne(await spec.impl(input, handlerContext))
+          : spec.kind === "bidi_streaming"
+            ? spec.impl(input, handlerContext)
+            : spec.impl(only as AnyMessage, handlerContext);
+      const message = normalized(method.output, output);
+      return { ...this.#responseCommon(), stream: true, method, message };
+    });
+    const message = this.#readable(method.input, requests);
+    const response = (await next({
+      ...this.#requestCommon(),
+      stream: true,
+      method,
+      message,
+    })) as StreamResponse;
+    replaceHeaders(context.responseHeader, response.header);
+    for await (const written of response.message) {
+      this.#checkWritten(method.output, written);
+      yield written;
+    }
+    replaceHeaders(context.responseTrailer, response.trailer);
+  }
+
+  #intercept<T extends Parameters<Interceptor>[0]>(innermost: T): Parameters<Interceptor>[0] {
+    return this.#init.interceptors.reduceRight<Parameters<Interceptor>[0]>(
+      (inner, interceptor) => interceptor(inner),
+      innermost,
+    );
+  }
+
+  #requestCommon() {
+    const { service, requestMethod, url, signal, requestHeader, values } = this.#context;
+    return { service, requestMethod, url, signal, header: requestHeader, contextValues: values };
+  }
+
+  #responseCommon() {
+    const { service, responseHeader, responseTrailer } = this.#context;
+    return { service, header: responseHeader, trailer: responseTrailer };
+  }
+
+  async *#readable(schema: DescMessage, requests: Requests): AsyncGenerator<AnyMessage> {
+    for await (const message of handed(requests)) {
+      this.#checkRead(schema, message);
+      yield message;
+    }
+  }
+
+  #checkRead(schema: DescMessage, message: AnyMessage): void {
+    checkSize(schema, message, "readMaxBytes", this.#init.readMaxBytes);
+  }
+
+  #checkWritten(schema: DescMessage, message: AnyMessage): void {
+    checkSize(schema, message, "writeMaxBytes", this.#init.writeMaxBytes);
+  }
+}
+
+/** The context with what interceptors have put in place of the request's own. */
+function merged(context: ConnectContext, request: UnaryRequest | StreamRequest): HandlerContext {
+  const { method, requestMethod, protocolName, url, timeoutMs, responseHeader, responseTrailer } = context;
+  const { service, header: requestHeader, signal, contextValues: values } = request;
+  const own = { method, requestMethod, protocolName, url, timeoutMs, responseHeader, responseTrailer };
+  return { ...own, service, requestHeader, signal, values };
+}
+
+function replaceHeaders(target: Headers, source: Headers): void {
+  if (target === source) return;
+  for (const name of [...target.keys()]) target.delete(name);
+  source.forEach((value, name) => {
+    target.append(name, value);
+  });
+}
+
+/** Sizes matter to those only who have set a limit: they pay for one more encoding. */
+function checkSize(
+  schema: DescMessage,
+  message: AnyMessage,
+  option: "readMaxBytes" | "writeMaxBytes",
+  limit: number,
+): void {
+  if (limit === Number.POSITIVE_INFINITY) return;
+  const { length } = toBinary(schema, message);
+  if (length <= limit) return;
+  const size = option === "writeMaxBytes" ? ` ${length}` : "";
+  const text = `message size${size} is larger than configured ${option} ${limit}`;
+  throw new ConnectError(text, Code.ResourceExhausted);
+}
