@@ -167,6 +167,40 @@ describe("status and metadata", () => {
     expect(error.metadata.get("x-why")).toBe("because");
   });
 
+  it.each(["echo", "repeat", "collect"] as const)(
+    "carries the response headers that came with an error in its metadata: %s",
+    async (name) => {
+      const fail = ({ responseHeader, responseTrailer }: HandlerContext): never => {
+        responseHeader.set("x-header", "h");
+        responseHeader.set("x-both", "1");
+        responseTrailer.set("x-both", "2");
+        throw new RpcError("no", Code.Aborted, { metadata: { "x-why": "because" } });
+      };
+      const { pair, client } = setup({
+        echo: (_, context) => fail(context),
+        // biome-ignore lint/correctness/useYield: it fails before the first message
+        async *repeat(_, context) {
+          fail(context);
+        },
+        collect: async (_, context) => fail(context),
+      });
+      const seen: string[] = [];
+      const onHeader = (headers: Headers) => seen.push(headers.get("x-header") ?? "none");
+      const calls = {
+        echo: () => client.echo({}),
+        repeat: () => collect(client.repeat({}, { onHeader })),
+        collect: () => client.collect(numbers(1)),
+      };
+      const error = await failure(pair, calls[name]());
+      expect([...error.metadata]).toEqual([
+        ["x-both", "1, 2"],
+        ["x-header", "h"],
+        ["x-why", "because"],
+      ]);
+      expect(seen).toEqual(name === "repeat" ? ["h"] : []);
+    },
+  );
+
   it("says INTERNAL and nothing else of what a handler throws; the log has it all", async () => {
     const { pair, client, logged } = setup({
       async echo() {
