@@ -7,7 +7,10 @@ const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: [
       { find: /^hawser$/, replacement: source("index.ts") },
-      { find: /^hawser\/(client|codec|connectrpc|nats|server|testing)$/, replacement: source("$1/index.ts") },
+      {
+        find: /^hawser\/(client|codec|connectrpc|inspector|nats|server|testing)$/,
+        replacement: source("$1/index.ts"),
+      },
     ],
   },
   test: {

@@ -43,6 +43,7 @@ const layers: Readonly<Record<string, Layer>> = {
   prometheus: { below: ["base"], pure: false },
   otel: { below: ["base"], pure: false },
   pino: { below: ["base"], pure: false },
+  inspector: { below: [...everything, "gen"], pure: false },
   nats: { below: ["base", "rpc", "broker", "idempotency"], pure: false },
   protoc: { below: [], pure: false },
   testing: { below: everything, pure: false },

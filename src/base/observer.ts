@@ -15,6 +15,11 @@ export interface LinkInfo {
   readonly side: "client" | "server";
   /** Server: address of the client, as far as it is known. Client: URL of the server. */
   readonly address: string | undefined;
+  /**
+   * Server: the connection came from this machine, and no proxy says that it has passed it on. (Not every proxy does.) Client:
+   * `false`.
+   */
+  readonly local: boolean;
   /** Live figures. */
   readonly traffic: Traffic;
   /** The session that the link serves, in hexadecimal; `undefined` until the handshake is done. */

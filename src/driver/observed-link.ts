@@ -15,6 +15,7 @@ const NOBODY: LinkOwner = { sessionId: undefined, identity: undefined, rtt: unde
 export class ObservedLink implements LinkInfo {
   readonly side: "client" | "server";
   readonly address: string | undefined;
+  readonly local: boolean;
   readonly traffic: { -readonly [Key in keyof Traffic]: Traffic[Key] } = {
     bytesIn: 0,
     bytesOut: 0,
@@ -27,9 +28,16 @@ export class ObservedLink implements LinkInfo {
   readonly #clock: Clock;
   readonly #openedAt: number;
 
-  constructor(side: "client" | "server", address: string | undefined, observer: Observer, clock: Clock) {
+  constructor(
+    side: "client" | "server",
+    address: string | undefined,
+    observer: Observer,
+    clock: Clock,
+    local = false,
+  ) {
     this.side = side;
     this.address = address;
+    this.local = local;
     this.#observer = observer;
     this.#clock = clock;
     this.#openedAt = clock();

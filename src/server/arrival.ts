@@ -8,6 +8,7 @@ import { type PacketCompression, wsLink } from "../driver/ws-link.js";
 import type { Identity } from "../rpc/context.js";
 import type { UpgradeInfo } from "./authentication.js";
 import { Greeting, type GreetingHost } from "./greeting.js";
+import { isFromHere } from "./origin.js";
 import type { LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 
@@ -54,7 +55,8 @@ export class Arrival implements LinkEvents, GreetingHost {
     if (bytesPerSecond < never) this.#bytes = new TokenBucket(bytesPerSecond);
     socket.on("data", this.#onStrange);
     const clock = sessions.timers.clock;
-    if (observer !== undefined) this.#watch = new ObservedLink("server", this.#address, observer, clock);
+    if (observer !== undefined)
+      this.#watch = new ObservedLink("server", this.#address, observer, clock, isFromHere(info));
     const open = (): BroadcastLink => {
       const link = wsLink(ws, socket, this.#watch?.events(this) ?? this, undefined, compression);
       return this.#watch?.link(link) ?? link;

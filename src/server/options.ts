@@ -19,6 +19,7 @@ import {
   type SessionSettings,
 } from "../session/settings.js";
 import type { AuthRequest } from "./authentication.js";
+import { checkInspector, type ServerInspector } from "./inspection.js";
 import { LIMIT_KEYS, type LimitOptions, type LimitSettings, resolveLimits } from "./limits.js";
 import { memoryBroker } from "./memory-broker.js";
 import { createSourceCheck } from "./origin.js";
@@ -88,6 +89,10 @@ export interface ServerOptions extends SessionOptions, LimitOptions {
    * as to any call. Default: on, but off where `NODE_ENV` is `"production"`.
    */
   readonly reflection?: boolean;
+  /**
+   * A page and a service that show what the server does: `inspector({ path, allow })` from `hawser/inspector`. Default: none.
+   */
+  readonly inspector?: ServerInspector;
   /** How long a session is kept without a link, in milliseconds. Default 60,000. */
   readonly graceMs?: number;
   /** Sessions without a link that are kept; beyond, the oldest goes first. Default 10,000. */
@@ -120,6 +125,7 @@ export interface ServerSettings extends LimitSettings {
   readonly compression: CompressionSettings | undefined;
   readonly idempotencyStore: IdempotencyStore | undefined;
   readonly broker: Broker;
+  readonly inspector: ServerInspector | undefined;
   readonly graceMs: number;
   readonly maxDetachedSessions: number;
   readonly maxDetachedBytes: number;
@@ -141,6 +147,7 @@ const KEYS = [
   "idempotencyStore",
   "broker",
   "reflection",
+  "inspector",
   "graceMs",
   "maxDetachedSessions",
   "maxDetachedBytes",
@@ -176,8 +183,11 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
   const { reflection = process.env["NODE_ENV"] !== "production" } = options;
   if (typeof reflection !== "boolean")
     throw new TypeError(`reflection must be true or false, not ${String(reflection)}`);
+  const { inspector } = options;
+  checkInspector(inspector, options.authenticate !== undefined);
   const routes: RouteTable = collectRoutes(options.routes, (router) => {
     ownRoutes?.(router);
+    inspector?.routes(router);
     if (reflection) reflectionRoutes(() => routes)(router);
   });
   const missing = "give createServer() an idempotencyStore, such as memoryIdempotencyStore()";
@@ -202,14 +212,20 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     compression: resolveCompression(options.compression),
     idempotencyStore: options.idempotencyStore,
     broker: checkBroker(options.broker) ?? memoryBroker(),
+    inspector,
     graceMs: checkDuration("graceMs", options.graceMs ?? 60_000),
     maxDetachedSessions: checkInteger("maxDetachedSessions", options.maxDetachedSessions ?? 10_000, 0),
     maxDetachedBytes: checkInteger("maxDetachedBytes", options.maxDetachedBytes ?? 256 * 1024 * 1024, 0),
     logger,
-    observer: combineObservers(options.observer, (error) =>
-      logger.error("hawser: an observer failed:", error),
-    ),
+    observer: observerOf(options, logger),
   };
+}
+
+function observerOf({ observer, inspector }: ServerOptions, logger: Logger): Observer | undefined {
+  // Alone it needs no guard around each call, which would cost more than it does itself.
+  if (observer === undefined) return inspector?.observer;
+  const all = [observer, inspector?.observer ?? []].flat();
+  return combineObservers(all, (error) => logger.error("hawser: an observer failed:", error));
 }
 
 function checkBroker(broker: Broker | undefined): Broker | undefined {

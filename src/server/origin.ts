@@ -45,7 +45,7 @@ export function createSourceCheck(
     const { origin } = headers;
     const host = hostNameOf(headers["host"]);
     if (hosts !== "*" && !allowed(host)) {
-      const isLocal = isLoopback(localAddress) && FORWARDED.every((name) => headers[name] === undefined);
+      const isLocal = isLoopback(localAddress) && !wasForwarded(headers);
       const isOwn = isLocal && isThisMachine(host);
       if ((isLocal || hosts !== undefined) && !isOwn)
         return `the host ${JSON.stringify(host)} is not allowed here (allowedHosts)`;
@@ -66,6 +66,18 @@ export function createSourceCheck(
 /** Whether an address is one of the machine itself. */
 export function isLoopback(address: string | undefined): boolean {
   return address === "::1" || /^(::ffff:)?127\./.test(address ?? "");
+}
+
+/** Whether a request comes from this machine, and no proxy says that it has passed it on. */
+export function isFromHere(request: {
+  readonly headers: RequestSource["headers"];
+  readonly remoteAddress: string | undefined;
+}): boolean {
+  return isLoopback(request.remoteAddress) && !wasForwarded(request.headers);
+}
+
+function wasForwarded(headers: RequestSource["headers"]): boolean {
+  return FORWARDED.some((name) => headers[name] !== undefined);
 }
 
 function matches({ name, wildcard }: HostPattern, host: string): boolean {

@@ -163,6 +163,7 @@ class HawserServer implements Server {
     this.sessions = new Sessions(settings, this.#timers);
     this.#door = new Door(this.sessions);
     this.health.know(settings.routes);
+    settings.inspector?.start({ settings, sessions: this.sessions });
     const { logger, broker } = settings;
     const started = broker.start({
       node: hex(this.sessions.epoch),
@@ -215,6 +216,7 @@ class HawserServer implements Server {
     };
     const http = createHttpServer(timeouts, (request, response) => {
       if (this.health.answer(request, response)) return;
+      if (this.sessions.settings.inspector?.answer(request, response) === true) return;
       response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });
       response.end(`This is a Hawser server; connect a WebSocket client to ${path}\n`);
     });
@@ -260,6 +262,7 @@ class HawserServer implements Server {
         refuseUpgrade(socket, 404, `no WebSocket is served at ${pathOf(request)}`);
     };
     this.#attached.set(server, listener);
+    this.sessions.settings.inspector?.serving(path);
     server.on("upgrade", listener);
     if (server !== this.#own) this.health.enter("serving");
   }
@@ -344,6 +347,7 @@ class HawserServer implements Server {
     await gone;
     own?.closeAllConnections();
     await stopped;
+    this.sessions.settings.inspector?.close();
     await this.sessions.settings.broker.close();
   }
 

@@ -192,6 +192,21 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
     return SESSION_BYTES + this.#peer.session.bufferedBytes + this.#peer.calls.heldBytes;
   }
 
+  /** Writers wait: the outbox is full. */
+  get isFull(): boolean {
+    return this.#peer.session.fullSince !== Number.POSITIVE_INFINITY;
+  }
+
+  /** Bytes that the link has not handed to the network yet; 0 without one. */
+  get linkBytes(): number {
+    return this.#driver.link?.bufferedBytes ?? 0;
+  }
+
+  /** Messages that wait for their readers, in bytes. */
+  get waitingBytes(): number {
+    return this.#peer.calls.heldBytes;
+  }
+
   get peer(): Transport {
     return this.#peer.transport;
   }

@@ -51,6 +51,9 @@ export class Channel implements FeedEvents, SubscriberChannel {
   readonly spec: TopicSpec;
   readonly number: number;
   stale = false;
+  /** Publications that have come, and their bytes. */
+  received = 0;
+  receivedBytes = 0;
   /** All that are attached. */
   readonly subscribers: Set<Subscriber> = new Set();
   /** Resolves when the topic is followed. */
@@ -137,6 +140,8 @@ export class Channel implements FeedEvents, SubscriberChannel {
     // It has come in between: the position that the feed begins with is behind it.
     if (this.#feed === undefined) return;
     this.#owner.counters.received++;
+    this.received++;
+    this.receivedBytes += publication.payload.length;
     if (this.#pending.length === 0) this.#owner.onDirty(this);
     this.#pending.push(publication);
     this.#pendingBytes += publication.payload.length;
@@ -334,6 +339,18 @@ export class Channel implements FeedEvents, SubscriberChannel {
     if (this.tellsPresence) return 0;
     if (this.spec.history === undefined) return this.#recent?.offsetBefore(count) ?? this.head;
     return this.#feed?.offsetBefore(count) ?? this.head;
+  }
+
+  /** What is kept beside the broker. */
+  get kept(): Pick<Kept, "size" | "bytes"> | undefined {
+    return this.#recent;
+  }
+
+  /** The newest publications that are kept, the oldest first. */
+  async newest(count: number): Promise<readonly Publication[]> {
+    if (this.#feed === undefined || this.tellsPresence) return [];
+    const { publications } = await this.#read(await this.offsetBefore(count));
+    return publications.slice(-count);
   }
 
   /** Bounds what the channel keeps beside the broker. */
