@@ -30,7 +30,7 @@ try {
   const tarball = join(scratch, packed.filename);
   for (const { path } of packed.files) {
     if (
-      !/^(dist|proto)\/|^(docs\/[a-zA-Z]+\.md|README\.md|CHANGELOG\.md|LICENSE|THIRD_PARTY_LICENSES\.md|package\.json)$/.test(
+      !/^(dist|proto)\/|^(docs\/[a-zA-Z0-9-]+\.md|README\.md|CHANGELOG\.md|LICENSE|THIRD_PARTY_LICENSES\.md|package\.json)$/.test(
         path,
       )
     ) {

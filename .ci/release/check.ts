@@ -31,7 +31,7 @@ function presentState(): ReleaseState {
     baseline: json("src/bench/guard/baseline.json") as ReleaseState["baseline"],
     agent: agent(),
     repository: repository?.url ?? "",
-    publisher: process.env["GITHUB_REPOSITORY"],
+    publisher: process.env["GITHUB_REPOSITORY"] || undefined,
   };
 }
 

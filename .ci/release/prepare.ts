@@ -1,7 +1,7 @@
-// What `npm version` does after it has set the version, and before it commits and tags: the changelog gets the version, the code
-// is frozen for test/compat, and the regression guard gets new figures to compare with.
+// What `npm version` does after it has set the version, and before it commits and tags: the changelog and the client's name get
+// the version, the code is frozen for test/compat, and the regression guard gets new figures to compare with.
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { withRelease } from "./changelog.js";
 import { freeze } from "./freeze.js";
 
@@ -10,6 +10,13 @@ const CHANGELOG = "CHANGELOG.md";
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { readonly version: string };
 const today = new Date().toISOString().slice(0, 10);
 writeFileSync(CHANGELOG, withRelease(readFileSync(CHANGELOG, "utf8"), version, today));
+const [major, minor] = version.split(".");
+const sources = globSync("src/client/*.ts");
+for (const path of sources) {
+  const text = readFileSync(path, "utf8");
+  const named = text.replaceAll(/"hawser-js\/[\d.]+"/g, `"hawser-js/${major}.${minor}"`);
+  if (named !== text) writeFileSync(path, named);
+}
 await freeze(version);
 execFileSync("npm", ["run", "-s", "guard", "--", "--write-baseline"], { stdio: "inherit" });
-execFileSync("git", ["add", CHANGELOG, "test/compat/releases", "src/bench/guard/baseline.json"]);
+execFileSync("git", ["add", CHANGELOG, ...sources, "test/compat/releases", "src/bench/guard/baseline.json"]);
