@@ -4,23 +4,9 @@
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { init, type ModuleInfo, type ModuleInfos } from "license-checker-rseidelsohn";
-import satisfies from "spdx-satisfies";
+import { importedPackages, isPermissive } from "./licence-rules.js";
 
 const FILE = "THIRD_PARTY_LICENSES.md";
-
-/** What asks for nothing but to be named. */
-const PERMISSIVE: readonly string[] = [
-  "0BSD",
-  "Apache-2.0",
-  "BSD-2-Clause",
-  "BSD-3-Clause",
-  "BlueOak-1.0.0",
-  "CC0-1.0",
-  "ISC",
-  "MIT",
-  "Unlicense",
-  "Zlib",
-];
 
 /** Packages whose code lies in files of ours, such as pages that are built before publishing. */
 const BUNDLED: readonly string[] = ["@bufbuild/protobuf", "uplot"];
@@ -31,10 +17,6 @@ interface Manifest {
   readonly peerDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 }
-
-/** `import … from "name"`, over several lines too; not of types. */
-const STATIC_IMPORT =
-  /^(?:(?:import|export)\b(?!\s+type\b)[^;"'()]*?\bfrom|import)\s*["']((?:@[\w.-]+\/)?[\w.-]+)(?:\/[^"']*)?["']/gm;
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
 
@@ -56,24 +38,12 @@ const nameOf = (id: string): string => id.slice(0, id.lastIndexOf("@"));
 const licenceOf = ({ licenses }: ModuleInfo): string =>
   Array.isArray(licenses) ? licenses.join(" AND ") : (licenses ?? "none");
 
-/** `(MIT OR GPL-3.0)` is permissive, `(MIT AND GPL-3.0)` is not. */
-function isPermissive(licence: string): boolean {
-  try {
-    return satisfies(licence, [...PERMISSIVE]);
-  } catch {
-    // It is not an expression of SPDX.
-    return false;
-  }
-}
-
 /** Packages for development only that code of ours imports at run time: they can only be there by being bundled. */
 function importedForBundling(): string[] {
   const found = new Set<string>();
-  for (const file of globSync("src/**/*.ts").filter(
-    (path) => !path.replaceAll("\\", "/").startsWith("src/bench/"),
-  )) {
-    const text = readFileSync(file, "utf8");
-    for (const [, name = ""] of text.matchAll(STATIC_IMPORT))
+  for (const file of globSync("src/**/*.{ts,tsx}").map((path) => path.replaceAll("\\", "/"))) {
+    if (file.startsWith("src/bench/")) continue;
+    for (const name of importedPackages(readFileSync(file, "utf8")))
       if (name in manifest.devDependencies && !(name in manifest.peerDependencies)) found.add(name);
   }
   return [...found].sort();
