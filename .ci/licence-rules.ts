@@ -16,7 +16,7 @@ const PERMISSIVE: readonly string[] = [
 
 /** `import … from "name"`, over several lines too; not of types. */
 const STATIC_IMPORT =
-  /^(?:(?:import|export)\b(?!\s+type\b)[^;"'()]*?\bfrom|import)\s*["']((?:@[\w.-]+\/)?[\w.-]+)(?:\/[^"']*)?["']/gm;
+  /^(?:(?:import|export)\b(?!\s+type\b)[^;"'()]*?\bfrom|import)\s*["']((?!\.)(?:@[\w.-]+\/)?[\w.-]+)(?:\/[^"']*)?["']/gm;
 
 /** Whether a licence lets everybody do everything: `(MIT OR GPL-3.0)` does, `(MIT AND GPL-3.0)` does not. */
 export function isPermissive(licence: string): boolean {

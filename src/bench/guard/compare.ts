@@ -43,8 +43,15 @@ export interface Comparison {
 
 /** Less than this is nobody's business, however steady the measurement is. */
 const LEAST_CHANGE = 0.005;
+/** Buffers are allocated in slabs: where one begins is chance. */
+const LEAST_CHANGE_OF_BUFFERS = 0.015;
 /** Two processes may be close to each other by chance, where time comes into it. */
 const LEAST_CHANGE_OF_RATIO = 0.1;
+
+function leastChange({ scenario, quantity }: Figure): number {
+  if (scenario === "ratio") return LEAST_CHANGE_OF_RATIO;
+  return quantity === "bufferBytes" ? LEAST_CHANGE_OF_BUFFERS : LEAST_CHANGE;
+}
 
 /** Sets figures beside those of the last release. What neither of the two measured is not there. */
 export function compare(before: readonly Figure[], now: readonly Figure[]): Comparison[] {
@@ -53,9 +60,9 @@ export function compare(before: readonly Figure[], now: readonly Figure[]): Comp
   return [...keys].map((wanted) => {
     const old = before.find((figure) => key(figure) === wanted);
     const fresh = now.find((figure) => key(figure) === wanted);
-    const { scenario, quantity } = (fresh ?? old) as Figure;
-    const leastChange = scenario === "ratio" ? LEAST_CHANGE_OF_RATIO : LEAST_CHANGE;
-    const noise = Math.max(leastChange, (old?.noise ?? 0) + (fresh?.noise ?? 0));
+    const figure = (fresh ?? old) as Figure;
+    const { scenario, quantity } = figure;
+    const noise = Math.max(leastChange(figure), (old?.noise ?? 0) + (fresh?.noise ?? 0));
     const change = old === undefined || fresh === undefined ? 0 : relativeChange(old.value, fresh.value);
     return {
       scenario,

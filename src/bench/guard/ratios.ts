@@ -6,10 +6,10 @@ import { measureCodec } from "./codecs.js";
 
 /** Short rounds, one after the other: whatever slows down the machine slows down both sides of a ratio. */
 const ROUND_MS = 15;
-const ROUNDS = 15;
+const ROUNDS = 11;
 
 /** Until code is as fast as it gets. */
-const WARM_UP_MS = 400;
+const WARM_UP_MS = 300;
 const CODEC_WARM_UP_MS = 120;
 
 type Perform = (amount: number) => Promise<void> | void;
