@@ -35,6 +35,7 @@ const TESTED: readonly string[] = [
   "proto proto/greet.proto",
   "proto proto/market.proto",
   "proto proto/orders.proto",
+  "proto proto/room.proto",
   "proto secret.proto",
   "sh browser",
   "sh client",
@@ -55,6 +56,8 @@ const TESTED: readonly string[] = [
   "ts eliza-client.ts",
   "ts eliza-server.ts",
   "ts errors.ts",
+  "ts from-connect.ts",
+  "ts from-trpc.ts",
   "ts generated.ts",
   "ts guarded.ts",
   "ts news.ts",
@@ -63,6 +66,8 @@ const TESTED: readonly string[] = [
   "ts other-database.ts",
   "ts proxied.ts",
   "ts retries.ts",
+  "ts roles.ts",
+  "ts room.ts",
   "ts server.ts",
   "ts ticks.ts",
   "ts topics.ts",
@@ -194,6 +199,12 @@ describe("README and docs, followed in an empty folder with the packed package",
     ]);
     expect(await lines("npx tsx calls.ts")).toEqual(["Say was answered", "0 response headers", "true"]);
     expect(await lines("npx tsx watching.ts")).toEqual(["open", "closed"]);
+    expect(await lines("npx tsx from-connect.ts")).toEqual([
+      "You said hello",
+      "Why do you say it rains?",
+      "Why do you say it pours?",
+    ]);
+    expect(await lines("npx tsx from-trpc.ts")).toEqual(["You said hello", "Hi Ada."]);
   }, 120_000);
 
   it("has examples that bring their own server", async () => {
@@ -220,6 +231,7 @@ describe("README and docs, followed in an empty folder with the packed package",
     expect(await lines("npx tsx topics.ts")).toEqual(["Dinner is ready.", "Coffee, too."]);
     expect(await lines("npx tsx ticks.ts")).toEqual(["11", "12", "13", "true", "true 0"]);
     expect(await lines("npx tsx nodes.ts")).toEqual(["10", "11"]);
+    expect(await lines("npx tsx room.ts")).toEqual(["hello"]);
   }, 120_000);
 
   it("has handlers whose effect happens once, in this process and in the next", async () => {
@@ -241,6 +253,7 @@ describe("README and docs, followed in an empty folder with the packed package",
 
   it("has a server that knows who is there", async () => {
     expect(await lines("npx tsx guarded.ts")).toEqual(["ada: hello", "200"]);
+    expect(await lines("npx tsx roles.ts")).toEqual(["PERMISSION_DENIED: you may not enter vault"]);
   }, 120_000);
 
   it("has a server that compresses, and a schema that forbids it", async () => {
