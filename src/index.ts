@@ -14,6 +14,7 @@ export type {
   LimitEvent,
   LinkEnd,
   LinkInfo,
+  LinkKind,
   Observer,
   Refused,
   SessionEvent,

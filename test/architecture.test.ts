@@ -19,7 +19,7 @@ interface Layer {
 
 const callsBelow = ["base", "wire", "session", "rpc"];
 const pureBelow = [...callsBelow, "retry", "idempotency", "broker", "topics"];
-const shellBelow = [...pureBelow, "driver", "compression"];
+const shellBelow = [...pureBelow, "driver", "compression", "fallback"];
 const everything = [...shellBelow, "client", "server", "index"];
 
 /** One row per folder of `src`; `index` is `src/index.ts`. A folder that is not here may not exist. */
@@ -35,6 +35,7 @@ const layers: Readonly<Record<string, Layer>> = {
   topics: { below: [...callsBelow, "broker", "gen"], pure: true },
   driver: { below: pureBelow, pure: false },
   compression: { below: ["base", "wire", "driver"], pure: false },
+  fallback: { below: ["base", "wire", "driver"], pure: false },
   index: { below: pureBelow, pure: true },
   client: { below: [...shellBelow, "index"], pure: false },
   server: { below: [...shellBelow, "index", "gen"], pure: false },

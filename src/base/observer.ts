@@ -10,9 +10,17 @@ export interface Traffic {
   readonly packetsOut: number;
 }
 
-/** A link: one WebSocket. */
+/**
+ * What carries a link: a WebSocket; HTTP requests, where WebSockets do not get through, whose answers come as they are written
+ * (`"http-stream"`) or one at a time (`"http-poll"`); or another node, which has the client's own link.
+ */
+export type LinkKind = "websocket" | "http-stream" | "http-poll" | "node";
+
+/** A link: one WebSocket, or what takes its place. */
 export interface LinkInfo {
   readonly side: "client" | "server";
+  /** What carries it at the moment. */
+  readonly kind: LinkKind;
   /** Server: address of the client, as far as it is known. Client: URL of the server. */
   readonly address: string | undefined;
   /**
@@ -129,7 +137,7 @@ export interface TopicFigures {
  * costs nothing. They are called in the middle of things: return soon. What they throw is logged and does no other harm.
  */
 export interface Observer {
-  /** A WebSocket is open; the handshake of the session follows. */
+  /** A link is open; the handshake of the session follows. */
   linkOpened?(link: LinkInfo): void;
   linkClosed?(link: LinkInfo, end: LinkEnd): void;
   /** Server: a connection was turned away, before or after its upgrade. */

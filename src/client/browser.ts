@@ -6,6 +6,7 @@ import { webPlatform } from "./web.js";
 export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 export * from "../index.js";
 export type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
+export type { FallbackOptions } from "./detour.js";
 export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js";
 
 /**
@@ -18,5 +19,6 @@ export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js"
  * connection's events.
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Connection {
-  return openConnection(checkUrl(url), resolveConnectOptions(options), webPlatform());
+  const settings = resolveConnectOptions(options);
+  return openConnection(checkUrl(url), settings, webPlatform(settings.session.limits.packetBytes));
 }

@@ -1,3 +1,4 @@
+import type { LinkKind } from "../base/observer.js";
 import type { Transport } from "../rpc/transport.js";
 
 /** Where a connection stands. */
@@ -47,6 +48,8 @@ export interface Connection extends Transport {
   readonly state: ConnectionState;
   /** The session's id in hexadecimal; `""` before the first. */
   readonly sessionId: string;
+  /** What carries the connection at the moment; `undefined` without a link. */
+  readonly linkKind: LinkKind | undefined;
   /** Last measured round-trip time in milliseconds; `undefined` before the first ping. */
   readonly rtt: number | undefined;
   /** Calls of both directions that have no outcome yet. */

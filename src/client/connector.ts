@@ -4,7 +4,13 @@ import { RpcError } from "../base/error.js";
 import { hex } from "../base/hex.js";
 import { Driver } from "../driver/driver.js";
 import { Emitter } from "../driver/emitter.js";
-import { BEARER_SUBPROTOCOL, type Link, type LinkEvents, SUBPROTOCOL } from "../driver/link.js";
+import {
+  BEARER_SUBPROTOCOL,
+  type Link,
+  type LinkEvents,
+  type LinkKind,
+  SUBPROTOCOL,
+} from "../driver/link.js";
 import { type LinkOwner, ObservedLink } from "../driver/observed-link.js";
 import { Timers } from "../driver/timers.js";
 import { uuidV7 } from "../idempotency/key.js";
@@ -17,8 +23,9 @@ import { PacketEncoder } from "../wire/encode.js";
 import type { GoAwayFrame, RefreshFrame } from "../wire/frame.js";
 import { backoffDelay } from "./backoff.js";
 import type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
+import { Detour, worst } from "./detour.js";
 import type { ConnectSettings } from "./options.js";
-import type { Dial, DialRequest, Platform } from "./platform.js";
+import type { Dial, DialFailure, DialRequest, Platform } from "./platform.js";
 
 /** Name and version for the server's logs. */
 const AGENT = "hawser-js/0.1";
@@ -41,11 +48,16 @@ class Connector implements Connection {
   readonly #driver: Driver;
   readonly #events = new Emitter<ConnectionEvents>();
   readonly #dialLimit = { dueAt: 0, heapIndex: -1, expire: () => this.#dialTooLong() };
+  readonly #probe = { dueAt: 0, heapIndex: -1, expire: () => this.#tryWebSocket() };
   readonly #retry = { dueAt: 0, heapIndex: -1, expire: () => this.#retryNow() };
   readonly #stopWatching: (() => void) | undefined;
 
   #state: ConnectionState = "connecting";
-  #dial: Dial | undefined;
+  #attempt: Attempt | undefined;
+  /** Where HTTP may take the place of WebSockets. */
+  readonly #detour: Detour | undefined;
+  /** Of a WebSocket, beside a link over HTTP that is open. */
+  #probeDial: Dial | undefined;
   /** Numbers the attempts, so that what an abandoned one still says is not heard. */
   #generation = 0;
   #attempts = 0;
@@ -66,6 +78,8 @@ class Connector implements Connection {
     this.#settings = settings;
     this.#platform = platform;
     this.#timers = new Timers(platform.clock, platform.schedule);
+    if (settings.fallback !== undefined && platform.dialHttp !== undefined)
+      this.#detour = new Detour(settings.fallback.retryWebSocketMs);
     const after = (delayMs: number, task: () => void) => this.#timers.after(delayMs, task);
     this.#retrier = new Retrier(settings.retry, { clock: platform.clock, random: platform.random, after });
     const newKey = () => uuidV7(platform.wallClock(), platform.randomBytes);
@@ -136,6 +150,10 @@ class Connector implements Connection {
     return rttMs < 0 ? undefined : rttMs;
   }
 
+  get linkKind(): LinkKind | undefined {
+    return this.#driver.link?.kind;
+  }
+
   get callsInFlight(): number {
     return this.#peer.calls.size + this.#retrier.waiting;
   }
@@ -185,11 +203,10 @@ class Connector implements Connection {
   #connect(): void {
     const generation = ++this.#generation;
     const current = () => this.#generation === generation && this.#state !== "closed";
-    const { handshakeTimeoutMs } = this.#settings.session;
-    this.#timers.atLatest(this.#dialLimit, this.#timers.clock() + handshakeTimeoutMs);
+    this.#limitDial();
     this.#credentials().then(
       (token) => {
-        if (current()) this.#dialWith(token, current);
+        if (current()) this.#dial({ token, current, overHttp: this.#detour?.httpFirst === true });
       },
       (error: unknown) => {
         if (current()) {
@@ -220,8 +237,55 @@ class Connector implements Connection {
     });
   }
 
-  #dialWith(token: string, current: () => boolean): void {
-    let link: Link | undefined;
+  #dial(attempt: Attempt): void {
+    this.#attempt = attempt;
+    const { token, current } = attempt;
+    attempt.dial = this.#open(
+      attempt,
+      (link) => {
+        if (!current()) return link.close(CloseCode.normal, "closed by the client");
+        this.#attempt = undefined;
+        this.#timers.delete(this.#dialLimit);
+        this.#take(link, token);
+      },
+      (failure) => {
+        if (current()) this.#dialFailed(attempt, failure, false);
+      },
+    );
+  }
+
+  /** A link is there: greets over it. */
+  #take(link: Link, token: string): void {
+    this.#driver.setLink(link);
+    this.#peer.linkUp(this.#timers.clock(), token);
+    this.#driver.watch();
+  }
+
+  /** An attempt found no link; the other way may lead to one. */
+  #dialFailed(
+    { token, current, overHttp, before }: Attempt,
+    failure: DialFailure,
+    tookTooLong: boolean,
+  ): void {
+    this.#attempt = undefined;
+    this.#timers.delete(this.#dialLimit);
+    const detour = this.#detour;
+    if (overHttp) {
+      detour?.httpFailed();
+      const { code, reason } = before === undefined ? failure : worst(before, failure);
+      this.#failed(code, reason);
+    } else if (detour?.failed(failure, tookTooLong) === true) {
+      this.#limitDial();
+      this.#dial({ token, current, overHttp: true, before: failure });
+    } else this.#failed(failure.code, failure.reason);
+  }
+
+  /** Dials a link whose events are heard as long as it is the current one. */
+  #open(
+    { token, current, overHttp }: Attempt,
+    onOpen: (link: Link) => void,
+    onFailure: (failure: DialFailure) => void,
+  ): Dial | undefined {
     let down = false;
     const events: LinkEvents = {
       onMessage: (bytes) => {
@@ -245,48 +309,102 @@ class Connector implements Connection {
       observer === undefined
         ? undefined
         : new ObservedLink("client", this.#url, observer, this.#timers.clock);
-    const dialled = () => {
-      this.#dial = undefined;
-      this.#timers.delete(this.#dialLimit);
-    };
+    const dial = overHttp ? this.#platform.dialHttp : this.#platform.dial;
     try {
-      this.#dial = this.#platform.dial(
+      return dial?.(
         this.#url,
-        dialRequest(this.#settings, token),
+        overHttp ? httpRequest(this.#settings, token) : dialRequest(this.#settings, token),
         watch?.events(events) ?? events,
         (opened) => {
-          dialled();
-          link = watch?.link(opened) ?? opened;
+          const link = watch?.link(opened) ?? opened;
           if (watch !== undefined) {
             watch.owner = this.#linkOwner;
             watch.opened();
           }
-          if (!current()) return link.close(CloseCode.normal, "closed by the client");
-          this.#driver.setLink(link);
-          this.#peer.linkUp(this.#timers.clock(), token);
-          this.#driver.watch();
+          onOpen(link);
         },
-        (failure) => {
-          dialled();
-          if (current()) this.#failed(failure.code, failure.reason);
-        },
+        onFailure,
       );
     } catch (error) {
       // The platform does not take this URL or these headers; it never will.
       const reason = `cannot connect: ${error instanceof Error ? error.message : String(error)}`;
       this.#finish(CloseCode.abnormal, reason, new RpcError(reason, Code.FailedPrecondition));
+      return undefined;
     }
   }
 
   #dialTooLong(): void {
-    const dialling = this.#dial !== undefined;
-    this.#dial?.abort();
-    this.#dial = undefined;
-    const what = dialling ? "no WebSocket" : "credentials() gave nothing";
-    this.#failed(
-      CloseCode.handshakeTimeout,
-      `${what} within ${this.#settings.session.handshakeTimeoutMs} ms`,
+    const attempt = this.#attempt;
+    const within = `within ${this.#settings.session.handshakeTimeoutMs} ms`;
+    const code = CloseCode.handshakeTimeout;
+    if (attempt === undefined) return this.#failed(code, `credentials() gave nothing ${within}`);
+    attempt.dial?.abort();
+    const reason = `no ${attempt.overHttp ? "answer over HTTP" : "WebSocket"} ${within}`;
+    this.#dialFailed(attempt, { code, reason }, true);
+  }
+
+  #limitDial(): void {
+    const { handshakeTimeoutMs } = this.#settings.session;
+    this.#timers.atLatest(this.#dialLimit, this.#timers.clock() + handshakeTimeoutMs);
+  }
+
+  // ---- back from HTTP ----------------------------------------------------------------------------------------
+
+  /** While the session is open over HTTP, tries a WebSocket beside it. */
+  #tryWebSocket(): void {
+    const generation = this.#generation;
+    if (this.#probeDial !== undefined) {
+      // It takes too long.
+      this.#callOffProbe();
+      return this.#planProbe();
+    }
+    const isWanted = () => this.#generation === generation && this.#state === "open";
+    if (!isWanted()) return;
+    if (!this.#mayConnect()) return this.#planProbe();
+    this.#credentials().then(
+      (token) => {
+        if (isWanted()) this.#probeWith(token);
+      },
+      () => this.#planProbe(),
     );
+  }
+
+  #probeWith(token: string): void {
+    let own = -1;
+    const current = () => this.#generation === own && !this.#isClosed();
+    const dial = this.#open(
+      { token, current, overHttp: false },
+      (link) => {
+        if (this.#probeDial !== dial) return link.close(CloseCode.normal, "no longer needed");
+        this.#probeDial = undefined;
+        this.#timers.delete(this.#probe);
+        const old = this.#driver.link;
+        own = ++this.#generation;
+        this.#downSince = this.#timers.clock();
+        this.#peer.linkDown();
+        this.#take(link, token);
+        // The server lets go of it when the session goes on; this is for the case that it does not hear of that.
+        old?.close(CloseCode.goingAway, "the session goes on over a WebSocket");
+      },
+      () => {
+        if (this.#probeDial !== dial) return;
+        this.#callOffProbe();
+        this.#planProbe();
+      },
+    );
+    this.#probeDial = dial;
+    this.#timers.atLatest(this.#probe, this.#timers.clock() + this.#settings.session.handshakeTimeoutMs);
+  }
+
+  #planProbe(): void {
+    if (this.#detour !== undefined)
+      this.#timers.atLatest(this.#probe, this.#timers.clock() + this.#detour.nextProbe());
+  }
+
+  #callOffProbe(): void {
+    this.#timers.delete(this.#probe);
+    this.#probeDial?.abort();
+    this.#probeDial = undefined;
   }
 
   /** The link is gone, or is to be taken for gone. */
@@ -304,6 +422,7 @@ class Connector implements Connection {
   /** An attempt failed or a link broke: decides what comes next. */
   #failed(code: number, reason: string): void {
     this.#generation++;
+    this.#callOffProbe();
     this.#lastFailure = `${reason === "" ? "the link broke" : reason} (${code}) at ${this.#url}`;
     const after = afterClose(code);
     const rejected = after === "reauthenticate";
@@ -361,6 +480,11 @@ class Connector implements Connection {
     this.#downSince = -1;
     this.#unauthenticated = false;
     this.#peer.calls.hold = false;
+    if (this.#detour !== undefined) {
+      const overHttp = this.#driver.link?.kind !== "websocket";
+      this.#detour.opened(overHttp);
+      if (overHttp) this.#planProbe();
+    }
     this.#setState("open");
     if (opened.resumed) this.#events.emit("resumed", { resent: opened.resent, attempts, downMs });
     else if (lost) this.#events.emit("lost", { attempts, downMs });
@@ -392,6 +516,7 @@ class Connector implements Connection {
 
   #onCut(code: number, reason: string, sessionOver: boolean): void {
     const { link } = this.#driver;
+    if (code === CloseCode.handshakeTimeout && link?.kind === "websocket") this.#detour?.mute();
     // The link counts as gone now: a silent one would keep us waiting for its closing handshake.
     this.#linkDown(code, reason);
     if (sessionOver && this.#peer.session.state === "detached") this.#peer.session.forget();
@@ -404,8 +529,9 @@ class Connector implements Connection {
     if (this.#isClosed()) return;
     const { link } = this.#driver;
     this.#generation++;
-    this.#dial?.abort();
-    this.#dial = undefined;
+    this.#attempt?.dial?.abort();
+    this.#attempt = undefined;
+    this.#callOffProbe();
     this.#stopWatching?.();
     this.#closedError = error;
     this.#driver.dispose();
@@ -428,6 +554,26 @@ class Connector implements Connection {
     this.#state = state;
     this.#events.emit("state", { state, previous });
   }
+}
+
+/** What an attempt to find a link goes by. */
+interface Attempt {
+  readonly token: string;
+  /** Whether anybody still wants it. */
+  readonly current: () => boolean;
+  readonly overHttp: boolean;
+  /** Why there is no WebSocket, where one was tried first. */
+  readonly before?: DialFailure;
+  dial?: Dial | undefined;
+}
+
+/** What requests carry that take the place of a WebSocket: a token in the one header that browsers allow for it. */
+function httpRequest({ headers, credentialsIn }: ConnectSettings, token: string): DialRequest {
+  const isInHeader = token !== "" && credentialsIn !== "hello";
+  return {
+    headers: isInHeader ? { ...headers, authorization: `Bearer ${token}` } : headers,
+    subprotocols: [],
+  };
 }
 
 /** What the upgrade request carries beside its URL. */

@@ -8,6 +8,7 @@ import { type ConnectOptions, checkUrl, resolveConnectOptions, type TlsOptions }
 export type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 export * from "../index.js";
 export type { Connection, ConnectionEvents, ConnectionState } from "./connection.js";
+export type { FallbackOptions } from "./detour.js";
 export type { ConnectOptions, ReconnectOptions, TlsOptions } from "./options.js";
 
 const TLS_KEYS: readonly (keyof TlsOptions)[] = [

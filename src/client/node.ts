@@ -7,6 +7,8 @@ import { offerOf, takeOver } from "../compression/ws-extension.js";
 import { pooled } from "../driver/entropy.js";
 import { Masker } from "../driver/ws-frame.js";
 import { wsLink } from "../driver/ws-link.js";
+import { VERSION_HEADER } from "../fallback/protocol.js";
+import { lazyDial } from "./lazy-dial.js";
 import type { TlsOptions } from "./options.js";
 import type { Platform } from "./platform.js";
 
@@ -35,10 +37,10 @@ export function nodePlatform(
         perMessageDeflate: offer,
         maxPayload: maxPacketBytes,
       });
-      const fail = (code: number, reason: string) => {
+      const fail = (code: number, reason: string, by?: "server" | "between") => {
         if (settled) return;
         settled = true;
-        onFailure({ code, reason });
+        onFailure({ code, reason, by });
       };
       ws.once("upgrade", (response: IncomingMessage) => {
         socket = response.socket;
@@ -67,7 +69,14 @@ export function nodePlatform(
             : statusCode === 403
               ? CloseCode.permissionDenied
               : CloseCode.abnormal;
-        fail(code, `the server answered HTTP ${statusCode} instead of a WebSocket`);
+        // A gateway that cannot reach the server says so; that it lets no WebSocket through is something else.
+        const by =
+          response.headers[VERSION_HEADER] !== undefined
+            ? "server"
+            : statusCode < 500
+              ? "between"
+              : undefined;
+        fail(code, `the server answered HTTP ${statusCode} instead of a WebSocket`, by);
       });
       ws.on("error", onError);
       return {
@@ -79,5 +88,6 @@ export function nodePlatform(
         },
       };
     },
+    dialHttp: lazyDial(async () => (await import("../fallback/node.js")).nodeDialler(maxPacketBytes, tls)),
   };
 }

@@ -11,6 +11,7 @@ import {
   type SessionOptions,
   type SessionSettings,
 } from "../session/settings.js";
+import type { FallbackOptions } from "./detour.js";
 
 /** How a connection comes back after a break. */
 export interface ReconnectOptions {
@@ -89,6 +90,11 @@ export interface ConnectOptions extends SessionOptions {
   readonly onHandlerError?: (error: unknown, method: string) => void;
   /** HTTP headers of the upgrade request. Node only; browsers do not allow them. */
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Whether the connection goes over HTTP requests while WebSockets do not get through, and the server answers over HTTP; see
+   * docs/fallback.md. Default: yes. `false`: never.
+   */
+  readonly fallback?: boolean | FallbackOptions;
 }
 
 const CREDENTIALS_IN: readonly CredentialsIn[] = ["hello", "subprotocol", "header"];
@@ -110,6 +116,8 @@ export interface ConnectSettings {
   readonly maxWaitMs: number;
   readonly onHandlerError: (error: unknown, method: string) => void;
   readonly headers: Readonly<Record<string, string>>;
+  /** `undefined`: WebSockets only. */
+  readonly fallback: Required<FallbackOptions> | undefined;
 }
 
 const KEYS = [
@@ -127,6 +135,7 @@ const KEYS = [
   "maxWaitMs",
   "onHandlerError",
   "headers",
+  "fallback",
   ...SESSION_OPTION_KEYS,
 ] as const;
 
@@ -191,7 +200,22 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
       // biome-ignore lint/suspicious/noConsole: the documented default.
       ((error, method) => console.error(`hawser: the handler of ${method} failed:`, error)),
     headers: options.headers ?? {},
+    fallback: resolveFallback(options.fallback),
   };
+}
+
+function resolveFallback(fallback: boolean | FallbackOptions = true): Required<FallbackOptions> | undefined {
+  if (fallback === false) return undefined;
+  const options = fallback === true ? {} : fallback;
+  if (typeof options !== "object" || options === null)
+    throw new TypeError(`fallback must be true, false or options, not ${String(options)}`);
+  checkKeys("connect() fallback", options, ["retryWebSocketMs"]);
+  const retryWebSocketMs = checkDuration(
+    "fallback.retryWebSocketMs",
+    options.retryWebSocketMs ?? 15_000,
+    true,
+  );
+  return { retryWebSocketMs };
 }
 
 /**

@@ -8,6 +8,8 @@ export interface DialFailure {
   /** Close code that tells what to do next; 1006 when nothing is known. */
   readonly code: number;
   readonly reason: string;
+  /** Who has answered with a refusal: the server itself, or somebody on the way; `undefined`: nobody, or it is not known. */
+  readonly by?: "server" | "between" | undefined;
 }
 
 /** An attempt to open a link. */
@@ -16,7 +18,7 @@ export interface Dial {
   abort(): void;
 }
 
-/** What the upgrade request carries. */
+/** What the upgrade request carries, or those that take its place. */
 export interface DialRequest {
   /** Headers; platforms that do not let anybody set any leave them out. */
   readonly headers: Readonly<Record<string, string>>;
@@ -48,6 +50,8 @@ export interface Platform {
     onOpen: (link: Link) => void,
     onFailure: (failure: DialFailure) => void,
   ): Dial;
+  /** The same over HTTP, for where WebSockets do not get through. */
+  readonly dialHttp?: Platform["dial"];
   /** Whether connecting makes sense now: not while a page is hidden or the machine is offline. */
   readonly mayConnect?: () => boolean;
   /** Calls a function whenever {@link Platform.mayConnect} may have changed; returns how to stop that. */

@@ -2,7 +2,9 @@ import { CloseCode } from "../base/close.js";
 import type { Slices } from "../base/slices.js";
 import { pooled } from "../driver/entropy.js";
 import { closeReason, type Link, type LinkEvents } from "../driver/link.js";
+import type { HttpLink } from "../fallback/client-link.js";
 import type { EncodedPacket } from "../wire/encode.js";
+import { lazyDial } from "./lazy-dial.js";
 import { isPageActive, watchPage } from "./page.js";
 import type { Platform } from "./platform.js";
 import { pageSlices } from "./slices.js";
@@ -14,10 +16,17 @@ const DRAIN_POLL_MS = 10;
 const DRAIN_MARK_BYTES = 64 * 1024;
 
 /** The platform of browsers, workers, Deno and Bun: their own WebSocket. */
-export function webPlatform(): Platform {
+export function webPlatform(maxPacketBytes: number): Platform {
   const slices = pageSlices();
   /** Gives up the link, or the attempt to open one. */
   let giveUp: ((reason: string) => void) | undefined;
+  /** The same over HTTP, beside which a WebSocket may be tried. */
+  let giveUpHttp: ((reason: string) => void) | undefined;
+  const onLeave = (reason: string) => {
+    giveUp?.(reason);
+    giveUpHttp?.(reason);
+  };
+  const dialHttp = lazyDial(async () => (await import("../fallback/web.js")).webDialler(maxPacketBytes));
   return {
     clock: () => performance.now(),
     wallClock: Date.now,
@@ -56,8 +65,15 @@ export function webPlatform(): Platform {
         },
       };
     },
+    dialHttp(url, request, events, onOpen, onFailure) {
+      const onLink = (link: HttpLink) => {
+        giveUpHttp = (reason) => link.giveUp(reason);
+        onOpen(link);
+      };
+      return dialHttp(url, request, events, onLink, onFailure);
+    },
     mayConnect: isPageActive,
-    onMayConnect: (onReturn) => watchPage({ onReturn, onLeave: (reason) => giveUp?.(reason) }),
+    onMayConnect: (onReturn) => watchPage({ onReturn, onLeave }),
   };
 }
 
@@ -106,6 +122,7 @@ function webLink(ws: WebSocket, events: LinkEvents, slices: Slices | undefined):
   const close = (code: number, reason: string) =>
     ws.close(code === CloseCode.normal || code >= 3000 ? code : 4000 + (code % 1000), closeReason(reason));
   return {
+    kind: "websocket",
     get bufferedBytes() {
       return ws.bufferedAmount;
     },

@@ -1,3 +1,4 @@
+import type { LinkKind } from "../base/observer.js";
 import type { EncodedPacket } from "../wire/encode.js";
 import type { SharedPacket } from "../wire/shared.js";
 
@@ -6,6 +7,8 @@ export const SUBPROTOCOL = "hawser.v1";
 
 /** Begins the subprotocol that carries a bearer token, in base64url, in an upgrade request; never the one that is spoken. */
 export const BEARER_SUBPROTOCOL = "hawser.bearer.";
+
+export type { LinkKind };
 
 /** What a link tells its owner. */
 export interface LinkEvents {
@@ -19,8 +22,10 @@ export interface LinkEvents {
   onClose(code: number, reason: string): void;
 }
 
-/** A message pipe that is open: the one contract between Hawser and WebSocket implementations. */
+/** A message pipe that is open: the one contract between Hawser and what carries its packets. */
 export interface Link {
+  /** What carries it at the moment. */
+  readonly kind: LinkKind;
   /** Bytes that were sent but not handed to the network yet. */
   readonly bufferedBytes: number;
   /** Sends a packet as one binary message. */

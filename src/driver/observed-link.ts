@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.js";
-import type { LinkInfo, Observer, Traffic } from "../base/observer.js";
+import type { LinkInfo, LinkKind, Observer, Traffic } from "../base/observer.js";
 import type { BroadcastLink, Link, LinkEvents } from "./link.js";
 
 /** What is known of the session that a link serves. */
@@ -27,6 +27,7 @@ export class ObservedLink implements LinkInfo {
   readonly #observer: Observer;
   readonly #clock: Clock;
   readonly #openedAt: number;
+  #link: Pick<Link, "kind"> | undefined;
 
   constructor(
     side: "client" | "server",
@@ -41,6 +42,10 @@ export class ObservedLink implements LinkInfo {
     this.#observer = observer;
     this.#clock = clock;
     this.#openedAt = clock();
+  }
+
+  get kind(): LinkKind {
+    return this.#link?.kind ?? "websocket";
   }
 
   get sessionId(): string | undefined {
@@ -82,7 +87,11 @@ export class ObservedLink implements LinkInfo {
   /** The link, which counts what it sends. */
   link(link: Link): BroadcastLink {
     const { traffic } = this;
+    this.#link = link;
     return {
+      get kind() {
+        return link.kind;
+      },
       get bufferedBytes() {
         return link.bufferedBytes;
       },

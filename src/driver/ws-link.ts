@@ -29,6 +29,10 @@ export function wsLink(
 
 /** There is one for each connection, and servers have many: a closure less is memory saved. */
 class WsLink implements BroadcastLink {
+  get kind(): "websocket" {
+    return "websocket";
+  }
+
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #events: LinkEvents;

@@ -1,12 +1,10 @@
-import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
 import { CloseCode } from "../base/close.js";
 import { TokenBucket } from "../base/token-bucket.js";
 import type { BroadcastLink, LinkEvents } from "../driver/link.js";
 import { type LinkOwner, ObservedLink } from "../driver/observed-link.js";
-import { type PacketCompression, wsLink } from "../driver/ws-link.js";
 import type { Identity } from "../rpc/context.js";
 import type { UpgradeInfo } from "./authentication.js";
+import type { Carrier } from "./carrier.js";
 import { Greeting, type GreetingHost } from "./greeting.js";
 import { isFromHere } from "./origin.js";
 import type { LiveSession } from "./session.js";
@@ -16,15 +14,14 @@ import type { Sessions } from "./sessions.js";
 export const MAX_STRANGER_BYTES: number = 36 * 1024;
 
 /**
- * A WebSocket that has come in, and all that stands between it and its session: little may come in over it until the client is
+ * A link that has come in, and all that stands between it and its session: little may come in over it until the client is
  * known, and from then on no more per second than is allowed.
  *
- * Above the rate the socket is not read for a while. The client's writes wait then, as on a slow network: honest clients
+ * Above the rate nothing is read from it for a while. The client's writes wait then, as on a slow network: honest clients
  * lose nothing, and others cannot make the server work faster.
  */
 export class Arrival implements LinkEvents, GreetingHost {
-  readonly #ws: WebSocket;
-  readonly #socket: Duplex;
+  readonly #carrier: Carrier;
   readonly #sessions: Sessions;
   readonly #address: string | undefined;
   readonly #watch: ObservedLink | undefined;
@@ -36,37 +33,32 @@ export class Arrival implements LinkEvents, GreetingHost {
   #paused: (() => void) | undefined;
 
   constructor(
-    ws: WebSocket,
-    socket: Duplex,
+    carrier: Carrier,
     sessions: Sessions,
     info: UpgradeInfo,
     identity: Identity | undefined,
-    compression: PacketCompression | undefined,
     onGone: (arrival: Arrival) => void,
   ) {
     const { observer, messagesPerSecond, bytesPerSecond } = sessions.settings;
-    this.#ws = ws;
-    this.#socket = socket;
+    this.#carrier = carrier;
     this.#sessions = sessions;
     this.#address = info.remoteAddress;
     this.#onGone = onGone;
     const never = Number.POSITIVE_INFINITY;
     if (messagesPerSecond < never) this.#messages = new TokenBucket(messagesPerSecond);
     if (bytesPerSecond < never) this.#bytes = new TokenBucket(bytesPerSecond);
-    socket.on("data", this.#onStrange);
+    carrier.watchBytes(this.#onStrange);
     const clock = sessions.timers.clock;
     if (observer !== undefined)
       this.#watch = new ObservedLink("server", this.#address, observer, clock, isFromHere(info));
     const open = (): BroadcastLink => {
-      const link = wsLink(ws, socket, this.#watch?.events(this) ?? this, undefined, compression);
+      const link = carrier.open(this.#watch?.events(this) ?? this);
       return this.#watch?.link(link) ?? link;
     };
     // Its events pass through here.
     this.#greeting = new Greeting(sessions, open, info, { identity, host: this });
-    if (this.#messages !== undefined || this.#bytes !== undefined) {
-      // Pings and pongs of WebSocket itself are answered or dropped by `ws`; they take their part of the rate.
-      ws.on("ping", this.#onControl).on("pong", this.#onControl);
-    }
+    // It takes its part of the rate.
+    if (this.#messages !== undefined || this.#bytes !== undefined) carrier.watchOthers(this.#onOther);
     this.#watch?.opened();
   }
 
@@ -101,7 +93,7 @@ export class Arrival implements LinkEvents, GreetingHost {
   // ---- what the greeting says ----------------------------------------------------------------------------------
 
   onWelcome(): void {
-    this.#socket.off("data", this.#onStrange);
+    this.#carrier.watchBytes(undefined);
   }
 
   onSession(session: LiveSession): void {
@@ -117,22 +109,22 @@ export class Arrival implements LinkEvents, GreetingHost {
     if (wait === 0 || this.#paused !== undefined) return;
     const limit = messagesWait > bytesWait ? "messagesPerSecond" : "bytesPerSecond";
     settings.observer?.limited?.({ limit, identity: this.#watch?.identity, address: this.#address });
-    this.#ws.pause();
+    this.#carrier.pause();
     this.#paused = timers.after(wait, () => {
       this.#paused = undefined;
-      this.#ws.resume();
+      this.#carrier.resume();
     });
   }
 
-  readonly #onControl = (data: Buffer): void => this.#count(data.length);
+  readonly #onOther = (bytes: number): void => this.#count(bytes);
 
-  readonly #onStrange = (chunk: Buffer): void => {
-    this.#strange += chunk.length;
+  readonly #onStrange = (bytes: number): void => {
+    this.#strange += bytes;
     if (this.#strange <= MAX_STRANGER_BYTES) return;
     this.onWelcome();
     this.close(CloseCode.tooBig, `more than ${MAX_STRANGER_BYTES} bytes before authentication`);
     // Whatever length the frame has announced: nothing more of it is read.
-    this.#ws.pause();
+    this.#carrier.pause();
   };
 }
 

@@ -4,9 +4,26 @@ import { takeOver } from "../compression/ws-extension.js";
 import type { Identity } from "../rpc/context.js";
 import { Arrival } from "./arrival.js";
 import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
+import type { Carrier } from "./carrier.js";
+import { WebSocketCarrier } from "./carrier.js";
 import { isLoopback } from "./origin.js";
 import type { Sessions } from "./sessions.js";
 import { createUpgrader, refuseUpgrade, type Upgrader } from "./upgrade.js";
+
+/** Why a request begins no link. */
+export interface Refused {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Whether a request may begin a link. */
+export type Admission =
+  | { readonly info: UpgradeInfo; readonly leave: () => void }
+  | { readonly info: UpgradeInfo; readonly refused: Refused };
+
+/** Who has made a request, or why nobody may. */
+export type Authenticated = { readonly identity: Identity | undefined } | { readonly refused: Refused };
 
 /** Where upgrade requests come in: turns away whom it must, and lets the others greet. */
 export class Door {
@@ -47,66 +64,93 @@ export class Door {
   /** Takes an upgrade request for the path that is served. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { settings } = this.#sessions;
-    const { headers, url = "" } = request;
-    const { localAddress } = request.socket;
-    const remoteAddress = clientAddress(request, settings.trustedProxies);
-    const refuse = (status: number, reason: string, more?: Readonly<Record<string, string>>) => {
-      settings.observer?.refused?.({ address: remoteAddress, status, reason });
-      refuseUpgrade(socket, status, reason, more);
+    const admitted = this.admit(request);
+    const refuse = ({ status, reason, headers }: Refused) => {
+      settings.observer?.refused?.({ address: admitted.info.remoteAddress, status, reason });
+      refuseUpgrade(socket, status, reason, headers);
     };
-    if (this.#closed !== undefined) return refuse(503, this.#closed);
-    const refused = settings.checkSource({ headers, localAddress });
-    if (refused !== undefined) return refuse(403, refused);
+    if ("refused" in admitted) return refuse(admitted.refused);
+    // Not where the request is at hand: what listens to the socket would keep it for as long.
+    socket.once("close", admitted.leave);
+    const { info } = admitted;
+    if (!this.#asksFirst) return this.#open(request, socket, head, info, undefined);
+    // The HTTP server has let go of the socket, and nobody else listens yet.
+    const ignore = () => socket.destroy();
+    socket.on("error", ignore);
+    void this.authenticate(info).then((result) => {
+      if ("refused" in result) return refuse(result.refused);
+      socket.off("error", ignore);
+      if (!socket.destroyed) this.#open(request, socket, head, info, result.identity);
+    });
+  }
+
+  /** Whether clients are authenticated by their first request, before there is a link. */
+  get #asksFirst(): boolean {
+    const { authenticate, authenticateAt } = this.#sessions.settings;
+    return authenticate !== undefined && authenticateAt === "upgrade";
+  }
+
+  /** Why a request may not be made at all, by where it comes from; `undefined`: it may. */
+  checkSource(request: IncomingMessage): string | undefined {
+    const { localAddress } = request.socket;
+    return this.#sessions.settings.checkSource({ headers: headersOf(request), localAddress });
+  }
+
+  /** Whether a request may begin a link, which is counted until it leaves. */
+  admit(request: IncomingMessage): Admission {
+    const { settings } = this.#sessions;
+    const { url = "" } = request;
+    const headers = headersOf(request);
+    const remoteAddress = clientAddress(request, settings.trustedProxies);
+    const info = { headers, url, remoteAddress };
+    const refused = (status: number, reason: string, more?: Refused["headers"]): Admission => ({
+      info,
+      refused: { status, reason, headers: more },
+    });
+    if (this.#closed !== undefined) return refused(503, this.#closed);
+    const wrongSource = this.checkSource(request);
+    if (wrongSource !== undefined) return refused(403, wrongSource);
     const { maxConnections, maxConnectionsPerAddress } = settings;
     if (this.#connections >= maxConnections) {
       settings.observer?.limited?.({ limit: "maxConnections", address: remoteAddress });
-      return refuse(503, `${maxConnections} connections are open (maxConnections)`, RETRY_AFTER);
+      return refused(503, `${maxConnections} connections are open (maxConnections)`, RETRY_AFTER);
     }
     const counted = remoteAddress !== undefined && (settings.countsLoopback || !isLoopback(remoteAddress));
     if (counted && (this.#byAddress.get(remoteAddress) ?? 0) >= maxConnectionsPerAddress) {
       const reason = `${maxConnectionsPerAddress} connections of this address are open (maxConnectionsPerAddress)`;
       settings.observer?.limited?.({ limit: "maxConnectionsPerAddress", address: remoteAddress });
-      return refuse(429, reason, RETRY_AFTER);
+      return refused(429, reason, RETRY_AFTER);
     }
-    this.#countUntilClosed(socket, counted ? remoteAddress : undefined);
-    const info = { headers, url, remoteAddress };
-    if (settings.authenticate === undefined || settings.authenticateAt === "hello") {
-      this.#open(request, socket, head, info, undefined);
-      return;
-    }
-    this.#authenticate(socket, info).then(
-      (identity) => {
-        if (identity !== undefined && !socket.destroyed) this.#open(request, socket, head, info, identity);
-      },
-      (error: unknown) => {
-        const { httpStatus, reason } = refusalOf(error, settings);
-        refuse(httpStatus, reason, httpStatus === 401 ? CHALLENGE : undefined);
-      },
-    );
+    return { info, leave: this.#counted(counted ? remoteAddress : undefined) };
   }
 
-  /** `undefined` when it took too long: the request is answered then. */
-  async #authenticate(socket: Duplex, info: UpgradeInfo): Promise<Identity | undefined> {
+  /** Who is there, where that is asked before there is a link. */
+  async authenticate(info: UpgradeInfo): Promise<Authenticated> {
+    if (!this.#asksFirst) return { identity: undefined };
     const { settings, wallClock, timers } = this.#sessions;
-    // The HTTP server has let go of the socket, and nobody else listens yet.
-    const ignore = () => socket.destroy();
-    socket.on("error", ignore);
     const { handshakeTimeoutMs } = settings.session;
-    let late = false;
-    const cancel = timers.after(handshakeTimeoutMs, () => {
-      late = true;
-      refuseUpgrade(socket, 503, `authentication took longer than ${handshakeTimeoutMs} ms`);
+    let cancel: () => void = () => undefined;
+    const late = new Promise<Authenticated>((resolve) => {
+      const reason = `authentication took longer than ${handshakeTimeoutMs} ms`;
+      cancel = timers.after(handshakeTimeoutMs, () => resolve({ refused: { status: 503, reason } }));
     });
-    try {
-      const identity = await authenticate(settings, wallClock(), info, "", "upgrade");
-      return late ? undefined : identity;
-    } catch (error) {
-      if (late) return undefined;
-      throw error;
-    } finally {
-      cancel();
-      if (!late) socket.off("error", ignore);
-    }
+    const asked = authenticate(settings, wallClock(), info, "", "upgrade").then(
+      (identity): Authenticated => ({ identity }),
+      (error: unknown): Authenticated => {
+        const { httpStatus, reason } = refusalOf(error, settings);
+        return {
+          refused: { status: httpStatus, reason, headers: httpStatus === 401 ? CHALLENGE : undefined },
+        };
+      },
+    );
+    const result = await Promise.race([asked, late]);
+    cancel();
+    return result;
+  }
+
+  /** A link has come in. */
+  arrive(carrier: Carrier, info: UpgradeInfo, identity: Identity | undefined): void {
+    this.#arrivals.add(new Arrival(carrier, this.#sessions, info, identity, this.#onGone));
   }
 
   #open(
@@ -122,7 +166,7 @@ export class Door {
         compression === undefined
           ? undefined
           : takeOver(ws, "server", compression, session.limits.packetBytes);
-      this.#arrivals.add(new Arrival(ws, socket, this.#sessions, info, identity, packed, this.#onGone));
+      this.arrive(new WebSocketCarrier(ws, socket, packed), info, identity);
     });
   }
 
@@ -131,10 +175,15 @@ export class Door {
     if (this.#arrivals.size === 0) this.#onEmpty?.();
   };
 
-  /** Not where the request is at hand: what listens to the socket would keep it for as long. */
-  #countUntilClosed(socket: Duplex, address: string | undefined): void {
+  /** Counts a connection; gives how to count it no more. */
+  #counted(address: string | undefined): () => void {
     this.#count(address, 1);
-    socket.once("close", () => this.#count(address, -1));
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#count(address, -1);
+    };
   }
 
   #count(address: string | undefined, by: 1 | -1): void {
@@ -149,6 +198,14 @@ export class Door {
 /** There may be room again in a moment. */
 const RETRY_AFTER = { "Retry-After": "5" };
 const CHALLENGE = { "WWW-Authenticate": "Bearer" };
+
+/** What HTTP/2 says of the host under another name (RFC 9113 section 8.3.1) goes by the name that HTTP/1.1 has for it. */
+function headersOf({ headers }: IncomingMessage): IncomingMessage["headers"] {
+  const authority = headers[":authority"];
+  return typeof authority === "string" && headers.host === undefined
+    ? { ...headers, host: authority }
+    : headers;
+}
 
 /** The address of a client behind so many proxies that each append what they see. */
 function clientAddress(request: IncomingMessage, trustedProxies: number): string | undefined {

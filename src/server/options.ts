@@ -75,6 +75,11 @@ export interface ServerOptions extends SessionOptions, LimitOptions {
    */
   readonly trustedProxies?: number;
   /**
+   * Whether links may also be opened by HTTP requests to the same path, for clients whose WebSockets are blocked on their way;
+   * see docs/fallback.md. They are let in and limited as WebSockets are. Default: yes.
+   */
+  readonly httpFallback?: boolean;
+  /**
    * Where handlers keep what has run under an idempotency key: `memoryIdempotencyStore()`, `sqliteIdempotencyStore()`.
    * Without it, calls with a key are refused, and methods with `option (hawser.v1.once) = true` cannot be served.
    */
@@ -122,6 +127,7 @@ export interface ServerSettings extends LimitSettings {
   readonly refreshBeforeMs: number;
   readonly checkSource: ReturnType<typeof createSourceCheck>;
   readonly trustedProxies: number;
+  readonly httpFallback: boolean;
   readonly compression: CompressionSettings | undefined;
   readonly idempotencyStore: IdempotencyStore | undefined;
   readonly broker: Broker;
@@ -144,6 +150,7 @@ const KEYS = [
   "allowedOrigins",
   "allowedHosts",
   "trustedProxies",
+  "httpFallback",
   "idempotencyStore",
   "broker",
   "reflection",
@@ -185,6 +192,9 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     throw new TypeError(`reflection must be true or false, not ${String(reflection)}`);
   const { inspector } = options;
   checkInspector(inspector, options.authenticate !== undefined);
+  const { httpFallback = true } = options;
+  if (typeof httpFallback !== "boolean")
+    throw new TypeError(`httpFallback must be true or false, not ${String(httpFallback)}`);
   const routes: RouteTable = collectRoutes(options.routes, (router) => {
     ownRoutes?.(router);
     inspector?.routes(router);
@@ -208,6 +218,7 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     queryToken,
     refreshBeforeMs: checkDuration("refreshBeforeMs", options.refreshBeforeMs ?? 30_000),
     checkSource: createSourceCheck(options.allowedOrigins, options.allowedHosts),
+    httpFallback,
     trustedProxies: checkInteger("trustedProxies", options.trustedProxies ?? 0, 0),
     compression: resolveCompression(options.compression),
     idempotencyStore: options.idempotencyStore,

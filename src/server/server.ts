@@ -24,6 +24,8 @@ import { RemotePeer } from "./cluster/remote-peer.js";
 import { Door } from "./door.js";
 import type { ServerEvents } from "./events.js";
 import { type Health, HealthState } from "./health.js";
+import { HttpLinks } from "./http-links.js";
+import { interceptRequests } from "./intercept.js";
 import { resolveServerOptions, type ServerOptions } from "./options.js";
 import type { LiveSession, ServerSession } from "./session.js";
 import { Sessions } from "./sessions.js";
@@ -70,8 +72,9 @@ export interface Server {
   listen(options: ListenOptions): Promise<Listening>;
   /**
    * Serves a path of an existing HTTP or HTTPS server, beside whatever else that serves. Upgrade requests for other
-   * paths are left to other listeners, and answered with 404 when there are none. A server of HTTP/2 must have TLS and
-   * `allowHTTP1: true`: links are opened over HTTP/1.1.
+   * paths are left to other listeners, and answered with 404 when there are none. Requests for links over HTTP
+   * (`httpFallback`) do not reach the server's own listeners; all others do. A server of HTTP/2 must have TLS and
+   * `allowHTTP1: true`: WebSockets are opened over HTTP/1.1.
    *
    * @throws TypeError for a wrong path, and for a server of HTTP/2 without TLS.
    */
@@ -143,14 +146,19 @@ export function createServer(options: ServerOptions): Server {
 /** What {@link Server.attach} takes: what `node:http`, `node:https` and `node:http2` make, and so most frameworks. */
 export type AttachableServer = HttpServer | HttpsServer | Http2SecureServer | Http2Server;
 
-type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+/** What a server was given to listen to another one. */
+interface Attachment {
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly letGo: () => void;
+}
 
 class HawserServer implements Server {
   readonly sessions: Sessions;
   readonly health: HealthState = new HealthState();
   readonly #timers: Timers;
   readonly #door: Door;
-  readonly #attached = new Map<AttachableServer, UpgradeListener>();
+  readonly #httpLinks: HttpLinks;
+  readonly #attached = new Map<AttachableServer, Attachment>();
   #own: HttpServer | undefined;
   #draining = false;
   /** The broker can be used. */
@@ -162,6 +170,7 @@ class HawserServer implements Server {
     this.#timers = new Timers(() => performance.now());
     this.sessions = new Sessions(settings, this.#timers);
     this.#door = new Door(this.sessions);
+    this.#httpLinks = new HttpLinks(this.sessions, this.#door);
     this.health.know(settings.routes);
     settings.inspector?.start({ settings, sessions: this.sessions });
     const { logger, broker } = settings;
@@ -256,14 +265,18 @@ class HawserServer implements Server {
     if (this.#attached.has(server)) throw new Error("this server is attached already");
     const path = checkPath(options.path);
     checkUpgrades(server);
-    const listener: UpgradeListener = (request, socket, head) => {
+    const onUpgrade: Attachment["onUpgrade"] = (request, socket, head) => {
       if (pathOf(request) === path) this.#door.upgrade(request, socket, head);
       else if (server.listenerCount("upgrade") === 1)
         refuseUpgrade(socket, 404, `no WebSocket is served at ${pathOf(request)}`);
     };
-    this.#attached.set(server, listener);
     this.sessions.settings.inspector?.serving(path);
-    server.on("upgrade", listener);
+    const letGo = interceptRequests(
+      server,
+      (request, response) => pathOf(request) === path && this.#httpLinks.take(request, response),
+    );
+    this.#attached.set(server, { onUpgrade, letGo });
+    server.on("upgrade", onUpgrade);
     if (server !== this.#own) this.health.enter("serving");
   }
 
@@ -330,7 +343,7 @@ class HawserServer implements Server {
     this.health.enter("closed");
     this.sessions.close(CloseCode.goingAway, GOING_AWAY);
     const gone = this.#door.close(CloseCode.goingAway, GOING_AWAY);
-    for (const server of [...this.#attached.keys()]) this.#detach(server);
+    for (const [server, { onUpgrade }] of this.#attached) server.off("upgrade", onUpgrade);
     const own = this.#own;
     const stopped = new Promise<void>((resolve) => {
       if (own === undefined) return resolve();
@@ -345,6 +358,8 @@ class HawserServer implements Server {
     });
     this.sessions.cluster?.close(CloseCode.goingAway, GOING_AWAY);
     await gone;
+    // Up to here, requests brought links over HTTP to their end.
+    for (const server of [...this.#attached.keys()]) this.#detach(server);
     own?.closeAllConnections();
     await stopped;
     this.sessions.settings.inspector?.close();
@@ -352,9 +367,11 @@ class HawserServer implements Server {
   }
 
   #detach(server: AttachableServer): void {
-    const listener = this.#attached.get(server);
-    if (listener !== undefined) server.off("upgrade", listener);
+    const attachment = this.#attached.get(server);
     this.#attached.delete(server);
+    if (attachment === undefined) return;
+    server.off("upgrade", attachment.onUpgrade);
+    attachment.letGo();
   }
 }
 

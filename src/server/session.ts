@@ -2,6 +2,7 @@ import type { Clock, Random } from "../base/clock.js";
 import { CloseCode } from "../base/close.js";
 import { Code } from "../base/code.js";
 import { hex } from "../base/hex.js";
+import type { LinkKind } from "../base/observer.js";
 import { Driver } from "../driver/driver.js";
 import type { BroadcastLink, Link } from "../driver/link.js";
 import type { TimerItem, Timers } from "../driver/timers.js";
@@ -27,6 +28,8 @@ export interface ServerSession {
   readonly identity: Identity | undefined;
   /** Whether there is a link now. */
   readonly connected: boolean;
+  /** What carries the link; `undefined` without one. */
+  readonly linkKind: LinkKind | undefined;
   /** Round-trip time in milliseconds; `undefined` before the first ping. */
   readonly rtt: number | undefined;
   /** Calls of both directions that have no outcome yet. */
@@ -172,6 +175,10 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
 
   get connected(): boolean {
     return this.#driver.link !== undefined;
+  }
+
+  get linkKind(): LinkKind | undefined {
+    return this.#driver.link?.kind;
   }
 
   get rtt(): number | undefined {

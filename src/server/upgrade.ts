@@ -4,6 +4,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { CompressionSettings } from "../compression/settings.js";
 import { offerOf } from "../compression/ws-extension.js";
 import { SUBPROTOCOL } from "../driver/link.js";
+import { VERSION, VERSION_HEADER } from "../fallback/protocol.js";
 
 /** Upgrades HTTP requests to WebSockets. */
 export interface Upgrader {
@@ -59,6 +60,7 @@ export function refuseUpgrade(
   socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `${VERSION_HEADER}: ${VERSION}\r\n` +
       Object.entries(headers)
         .map(([name, value]) => `${name}: ${value}\r\n`)
         .join("") +

@@ -152,6 +152,7 @@ class Wire {
   end(direction: Direction): BroadcastLink {
     const way = this.#ways[direction];
     return {
+      kind: "websocket",
       get bufferedBytes() {
         return way.buffered;
       },

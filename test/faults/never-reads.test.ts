@@ -56,6 +56,7 @@ function stuckServer() {
   });
   const driver = new Driver(peer, timers, (flush) => deferred.push(flush));
   const link: Link = {
+    kind: "websocket",
     get bufferedBytes() {
       return written;
     },

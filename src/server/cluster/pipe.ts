@@ -34,6 +34,7 @@ const TAKEN_BYTES = 64 * 1024;
  * broken, and whoever stands behind it begins anew, as with any link.
  */
 export class Pipe implements BroadcastLink {
+  readonly kind = "node";
   readonly id: string;
   /** The node at the other end. */
   readonly node: string;

@@ -1,0 +1,403 @@
+import { CloseCode } from "../base/close.js";
+import type { Link, LinkEvents, LinkKind } from "../driver/link.js";
+import type { Schedule } from "../driver/timers.js";
+import type { EncodedPacket } from "../wire/encode.js";
+import {
+  BODY_BYTES,
+  CLOSE_TIMEOUT_MS,
+  CONTENT_TYPE,
+  LINK_HEADER,
+  NUMBER_HEADER,
+  OPERATION_HEADER,
+  type Operation,
+  VERSION,
+  VERSION_HEADER,
+} from "./protocol.js";
+import {
+  decodeClose,
+  encodeClose,
+  encodeRecord,
+  type HttpRecord,
+  joined,
+  RECORD_HEAD_BYTES,
+  RecordKind,
+  RecordReader,
+  recordHead,
+} from "./records.js";
+
+/** An answer to a request. */
+export interface HttpAnswer {
+  readonly status: number;
+  header(name: string): string | undefined;
+  /** Chunks of the body, as they come. May be iterated once, or not at all. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Makes a POST request: what differs between Node and browsers. Rejects when there is no answer. */
+export type HttpPost = (
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  body: Uint8Array<ArrayBuffer>,
+  signal: AbortSignal,
+) => Promise<HttpAnswer>;
+
+/** What a {@link dialHttp} is made with. */
+export interface HttpDialInit {
+  readonly post: HttpPost;
+  readonly schedule: Schedule;
+  /** Longest packet that the server may send. */
+  readonly maxPacketBytes: number;
+}
+
+/** Why a link could not be opened; as `DialFailure` of the client. */
+export interface HttpFailure {
+  readonly code: number;
+  readonly reason: string;
+  readonly by: "server" | "between" | undefined;
+}
+
+/** `send` requests under way at a time: one is on its way while the answer to the other comes back. */
+const SENDS = 2;
+/** A request that got no answer is made again so often, after so long, then twice as long. Its number keeps it from being handled twice. */
+const TRIES = 3;
+const RETRY_MS = 100;
+/** Below this, a link that was fuller has drained. */
+const DRAIN_MARK_BYTES = 64 * 1024;
+
+/** Opens links over HTTP, and remembers between them whether streamed answers come through. */
+export class HttpDialler {
+  readonly init: HttpDialInit;
+  /** A streamed answer was held back on its way here. */
+  buffered = false;
+
+  constructor(init: HttpDialInit) {
+    this.init = init;
+  }
+
+  /** Opens a link; calls `onOpen` or `onFailure`, once and not before it has returned. */
+  dial(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    events: LinkEvents,
+    onOpen: (link: HttpLink) => void,
+    onFailure: (failure: HttpFailure) => void,
+  ): { abort(): void } {
+    const abort = new AbortController();
+    const { signal } = abort;
+    const http = url.replace(/^ws/, "http");
+    const open = operation("open", { ...headers });
+    this.init
+      .post(http, open, new Uint8Array(0), signal)
+      .then(async (answer) => {
+        const id = answer.header(LINK_HEADER);
+        if (answer.status === 200 && id !== undefined && answer.header(VERSION_HEADER) === VERSION) {
+          await drained(answer);
+          if (signal.aborted) return;
+          onOpen(new ClientHttpLink(this, http, { ...headers, [LINK_HEADER]: id }, events, abort));
+          return;
+        }
+        const text = await textOf(answer);
+        if (!signal.aborted) onFailure(failureOf(answer, text));
+      })
+      .catch((error: unknown) => {
+        if (signal.aborted) return;
+        const reason = error instanceof Error ? error.message : String(error);
+        onFailure({ code: CloseCode.abnormal, reason: `no answer over HTTP: ${reason}`, by: undefined });
+      });
+    return { abort: () => abort.abort() };
+  }
+}
+
+/** A link that its owner can leave at once. */
+export interface HttpLink extends Link {
+  /** Closes the link, and says at once that it is gone. */
+  giveUp(reason: string): void;
+}
+
+/** A client's link over HTTP. */
+class ClientHttpLink implements HttpLink {
+  readonly #dialler: HttpDialler;
+  readonly #url: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #events: LinkEvents;
+  readonly #abort: AbortController;
+  #queue: Uint8Array[][] = [];
+  #queued = 0;
+  #underWay = 0;
+  #sends = 0;
+  #number = 0;
+  #corked = false;
+  #wasFull = false;
+  #moved = false;
+  /** Records of the stream that came before the last ones of `poll`. */
+  #early: HttpRecord[] | undefined = [];
+  #streamEnded = false;
+  #closing = false;
+  #closed = false;
+  #cancelTimeout: (() => void) | undefined;
+
+  constructor(
+    dialler: HttpDialler,
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    events: LinkEvents,
+    abort: AbortController,
+  ) {
+    this.#dialler = dialler;
+    this.#url = url;
+    this.#headers = headers;
+    this.#events = events;
+    this.#abort = abort;
+    void this.#poll();
+    if (!dialler.buffered) void this.#stream();
+  }
+
+  get kind(): LinkKind {
+    return this.#moved ? "http-stream" : "http-poll";
+  }
+
+  get bufferedBytes(): number {
+    return this.#queued + this.#underWay;
+  }
+
+  send({ head, body, bytes }: EncodedPacket): void {
+    if (this.#closing || this.#closed) return;
+    const record = [recordHead(RecordKind.packet, bytes), head];
+    if (body !== undefined) record.push(body);
+    this.#write(record, bytes + RECORD_HEAD_BYTES);
+  }
+
+  cork(): void {
+    this.#corked = true;
+  }
+
+  uncork(): void {
+    this.#corked = false;
+    this.#sendSome();
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closing || this.#closed) return;
+    this.#closing = true;
+    // Nothing was heard though all was well with the requests: the stream is held back somewhere.
+    if (this.#moved && (code === CloseCode.silent || code === CloseCode.handshakeTimeout))
+      this.#dialler.buffered = true;
+    const record = encodeClose(code, reason);
+    this.#corked = false;
+    this.#write([record], record.length);
+    const end = () => this.#down(code, reason);
+    this.#cancelTimeout = this.#dialler.init.schedule(end, CLOSE_TIMEOUT_MS);
+    this.#whenSent = end;
+  }
+
+  giveUp(reason: string): void {
+    this.#down(CloseCode.goingAway, reason);
+  }
+
+  #whenSent: (() => void) | undefined;
+
+  // ---- up ------------------------------------------------------------------------------------------------------
+
+  #write(record: Uint8Array[], bytes: number): void {
+    this.#queue.push(record);
+    this.#queued += bytes;
+    if (this.bufferedBytes >= DRAIN_MARK_BYTES) this.#wasFull = true;
+    if (!this.#corked) this.#sendSome();
+  }
+
+  /** Sends what waits, as much as goes into a body, unless enough is under way. */
+  #sendSome(): void {
+    while (this.#sends < SENDS && this.#queue.length > 0 && !this.#closed) {
+      let bytes = 0;
+      let count = 0;
+      for (const record of this.#queue) {
+        const length = record.reduce((sum, part) => sum + part.length, 0);
+        if (count > 0 && bytes + length > BODY_BYTES) break;
+        bytes += length;
+        count++;
+      }
+      const body = joined(this.#queue.splice(0, count).flat());
+      this.#queued -= bytes;
+      this.#underWay += bytes;
+      this.#sends++;
+      void this.#sendBody(++this.#number, body);
+    }
+  }
+
+  async #sendBody(number: number, body: Uint8Array<ArrayBuffer>): Promise<void> {
+    const answer = await this.#request("send", number, body, drained);
+    if (answer === undefined || this.#closed) return;
+    this.#sends--;
+    this.#underWay -= body.length;
+    this.#sendSome();
+    if (this.#sends === 0) this.#whenSent?.();
+    if (this.#wasFull && this.bufferedBytes < DRAIN_MARK_BYTES) {
+      this.#wasFull = false;
+      this.#events.onDrain();
+    }
+  }
+
+  // ---- down ----------------------------------------------------------------------------------------------------
+
+  async #poll(): Promise<void> {
+    const { maxPacketBytes } = this.#dialler.init;
+    for (let number = 1; !this.#closed && !this.#moved; number++) {
+      // All of it, or none: half an answer is asked for again.
+      const records = await this.#request("poll", number, new Uint8Array(0), async (answer) => {
+        const reader = new RecordReader(maxPacketBytes);
+        const all: HttpRecord[] = [];
+        for await (const chunk of answer.body) all.push(...reader.read(chunk));
+        if (!reader.isComplete) throw new Error("an answer ends in the middle of a record");
+        return all;
+      });
+      if (records === undefined) return;
+      for (const record of records) this.#onRecord(record);
+    }
+    for (const record of this.#early ?? []) this.#onRecord(record);
+    this.#early = undefined;
+    if (this.#streamEnded && !this.#closed) this.#down(CloseCode.abnormal, "the streamed answer ended");
+  }
+
+  async #stream(): Promise<void> {
+    const reader = new RecordReader(this.#dialler.init.maxPacketBytes);
+    let proven = false;
+    let reason = "the streamed answer ended";
+    try {
+      const answer = await this.#post("stream", undefined, new Uint8Array(0));
+      if (answer.status !== 200) throw new Error(`HTTP ${answer.status}`);
+      for await (const chunk of answer.body) {
+        if (this.#closed) return;
+        for (const record of reader.read(chunk)) {
+          if (record.kind === RecordKind.probe) {
+            proven = true;
+            const move = encodeRecord(RecordKind.move);
+            if (!this.#closing) this.#write([move], move.length);
+          } else if (this.#early === undefined) this.#onRecord(record);
+          else this.#early.push(record);
+        }
+      }
+    } catch (error) {
+      reason = `the streamed answer broke: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    if (this.#closed) return;
+    this.#streamEnded = true;
+    if (this.#moved && this.#early === undefined) this.#down(CloseCode.abnormal, reason);
+    // It ended before it was used: what was held back came at the end, or never.
+    else if (!this.#moved && !proven) this.#dialler.buffered = true;
+  }
+
+  #onRecord({ kind, content }: HttpRecord): void {
+    if (this.#closed) return;
+    switch (kind) {
+      case RecordKind.packet:
+        if (!this.#closing) this.#events.onMessage(content);
+        return;
+      case RecordKind.close: {
+        const { code, reason } = decodeClose(content);
+        return this.#down(code, reason);
+      }
+      case RecordKind.move:
+        this.#moved = true;
+        return;
+      default:
+        // A later revision may have more kinds.
+        return;
+    }
+  }
+
+  // ---- requests ------------------------------------------------------------------------------------------------
+
+  #post(what: Operation, number: number | undefined, body: Uint8Array<ArrayBuffer>): Promise<HttpAnswer> {
+    const headers = operation(what, this.#headers, number);
+    return this.#dialler.init.post(this.#url, headers, body, this.#abort.signal);
+  }
+
+  /** Makes a request, again if need be; `undefined` when the link is closed, by now or by what came of it. */
+  async #request<T>(
+    what: Operation,
+    number: number,
+    body: Uint8Array<ArrayBuffer>,
+    read: (answer: HttpAnswer) => Promise<T>,
+  ): Promise<T | undefined> {
+    let reason = "";
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      if (attempt > 0) await this.#wait(RETRY_MS * 2 ** (attempt - 1));
+      if (this.#closed) return undefined;
+      try {
+        const answer = await this.#post(what, number, body);
+        if (answer.status === 200 || answer.status === 204) return await read(answer);
+        reason = `HTTP ${answer.status}: ${await textOf(answer)}`;
+        // Something in between may have a bad moment; what the server itself says stands.
+        if (answer.header(VERSION_HEADER) !== undefined && answer.status !== 429) break;
+      } catch (error) {
+        reason = error instanceof Error ? error.message : String(error);
+      }
+    }
+    if (!this.#closed) this.#down(CloseCode.abnormal, `no answer to ${what}: ${reason}`);
+    return undefined;
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#dialler.init.schedule(resolve, delayMs);
+    });
+  }
+
+  #down(code: number, reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelTimeout?.();
+    this.#queue = [];
+    this.#early = undefined;
+    this.#abort.abort();
+    this.#events.onClose(code, reason);
+  }
+}
+
+function operation(
+  what: Operation,
+  headers: Readonly<Record<string, string>>,
+  number?: number,
+): Record<string, string> {
+  return {
+    ...headers,
+    "content-type": CONTENT_TYPE,
+    [OPERATION_HEADER]: what,
+    ...(number !== undefined && { [NUMBER_HEADER]: String(number) }),
+  };
+}
+
+/** What an answer means that is no link. */
+function failureOf(answer: HttpAnswer, text: string): HttpFailure {
+  const { status } = answer;
+  const by =
+    answer.header(VERSION_HEADER) !== undefined ? "server" : status < 500 ? ("between" as const) : undefined;
+  const code =
+    status === 401
+      ? CloseCode.unauthenticated
+      : status === 403
+        ? CloseCode.permissionDenied
+        : CloseCode.abnormal;
+  return { code, reason: `HTTP ${status}${text === "" ? "" : `: ${text}`}`, by };
+}
+
+async function drained(answer: HttpAnswer): Promise<true> {
+  for await (const _ of answer.body) {
+    // Until it ends, so that its connection can be used again.
+  }
+  return true;
+}
+
+/** Longest text of an error that is looked at. */
+const MAX_TEXT_BYTES = 1_024;
+
+async function textOf(answer: HttpAnswer): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of answer.body) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > MAX_TEXT_BYTES) break;
+  }
+  return new TextDecoder().decode(joined(chunks).subarray(0, MAX_TEXT_BYTES)).trim();
+}
