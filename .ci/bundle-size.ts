@@ -12,8 +12,8 @@ const AIM_TOTAL = 30_000;
 const AIM_OWN = 12_000;
 
 /** What CI holds: today's size and a little room. Lower these when the bundle shrinks. */
-const LIMIT_TOTAL = 55_100;
-const LIMIT_OWN = 37_000;
+const LIMIT_TOTAL = 56_600;
+const LIMIT_OWN = 38_500;
 
 const schema = `syntax = "proto3";
 package eliza.v1;
@@ -34,6 +34,9 @@ function bundle(contents: string, folder: string, external: string[]): Promise<B
     stdin: { contents, resolveDir: folder, loader: "ts" },
     bundle: true,
     minify: true,
+    // What is loaded when it is needed comes in files of its own.
+    splitting: true,
+    outdir: "size",
     write: false,
     metafile: true,
     platform: "browser",
@@ -45,16 +48,31 @@ function bundle(contents: string, folder: string, external: string[]): Promise<B
   });
 }
 
-const gzipped = ({ outputFiles }: Bundle): number =>
-  outputFiles.reduce((sum, file) => sum + gzipSync(file.contents, { level: 9 }).length, 0);
+/** The files that are loaded at once: the entry, and what it imports in the ordinary way. */
+function loadedAtOnce({ metafile: { outputs } }: Bundle): Set<string> {
+  const loaded = new Set(
+    Object.keys(outputs).filter((path) => outputs[path]?.inputs["<stdin>"] !== undefined),
+  );
+  for (const path of loaded) {
+    for (const { path: imported, kind } of outputs[path]?.imports ?? [])
+      if (kind === "import-statement" && outputs[imported] !== undefined) loaded.add(imported);
+  }
+  return loaded;
+}
 
-/** Minified bytes in the output, by where they come from. */
-function shares({ metafile }: Bundle): Map<string, number> {
+/** Length of these files. */
+const gzipped = ({ outputFiles }: Bundle, isCounted: (path: string) => boolean): number =>
+  outputFiles
+    .filter(({ path }) => isCounted(relative(process.cwd(), path)))
+    .reduce((sum, file) => sum + gzipSync(file.contents, { level: 9 }).length, 0);
+
+/** Minified bytes of what is loaded at once, by where they come from. */
+function shares(bundled: Bundle): Map<string, number> {
   const sums = new Map<string, number>();
-  for (const output of Object.values(metafile.outputs)) {
-    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
-      const [, packageName] = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path) ?? [];
-      const share = packageName ?? (path.startsWith("src/") ? "src" : "service");
+  for (const path of loadedAtOnce(bundled)) {
+    for (const [input, { bytesInOutput }] of Object.entries(bundled.metafile.outputs[path]?.inputs ?? {})) {
+      const [, packageName] = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input) ?? [];
+      const share = packageName ?? (input.startsWith("src/") ? "src" : "service");
       sums.set(share, (sums.get(share) ?? 0) + bytesInOutput);
     }
   }
@@ -89,16 +107,21 @@ try {
   const whole = await bundle(`${library}\n${service}`, scratch, []);
   const own = await bundle(library, scratch, ["@bufbuild/protobuf"]);
 
+  const atOnce = (path: string) => loadedAtOnce(whole).has(path);
   for (const [share, bytes] of [...shares(whole)].sort(([, a], [, b]) => b - a)) {
     console.log(`${share.padEnd(20)} ${String(bytes).padStart(7)} bytes minified`);
   }
   for (const [name, bytes, limit, aim] of [
-    ["browser bundle", gzipped(whole), LIMIT_TOTAL, AIM_TOTAL],
-    ["our own share", gzipped(own), LIMIT_OWN, AIM_OWN],
+    ["browser bundle", gzipped(whole, atOnce), LIMIT_TOTAL, AIM_TOTAL],
+    ["our own share", gzipped(own, (path) => loadedAtOnce(own).has(path)), LIMIT_OWN, AIM_OWN],
   ] as const) {
     console.log(`${name.padEnd(20)} ${String(bytes).padStart(7)} bytes gzipped (limit ${limit}, aim ${aim})`);
     if (bytes > limit) complaints.push(`${name}: ${bytes} bytes gzipped are over the limit of ${limit}`);
   }
+  const later = gzipped(whole, (path) => !atOnce(path));
+  console.log(`${"loaded when needed".padEnd(20)} ${String(later).padStart(7)} bytes gzipped`);
+  // The fallback is what most never need: it must not come along by accident.
+  if (later === 0) complaints.push("nothing is left to be loaded when it is needed");
   for (const path of strangers(whole)) complaints.push(`${path} is in the browser's bundle`);
 } finally {
   rmSync(scratch, { recursive: true, force: true });

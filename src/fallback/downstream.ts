@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { EncodedPacket } from "../wire/encode.js";
 import { BODY_BYTES, CONTENT_TYPE } from "./protocol.js";
-import { encodeRecord, RECORD_HEAD_BYTES, RecordKind, recordHead } from "./records.js";
+import { encodeRecord, joined, RECORD_HEAD_BYTES, RecordKind, recordHead } from "./records.js";
 
 /** Up to here a packet is copied behind the head of its record, instead of being written on its own. */
 const COPY_BYTES = 4_096;
@@ -37,6 +37,10 @@ export class Downstream {
   #waiting: ServerResponse | undefined;
   #answersSoon = false;
   #stream: ServerResponse | undefined;
+  /** Written to the stream, and not with the operating system yet. */
+  #streamBytes = 0;
+  /** What is held back to be written together. */
+  #corked: Uint8Array[] | undefined;
   #moved = false;
   #ended = false;
 
@@ -52,7 +56,7 @@ export class Downstream {
   /** Bytes that nobody has fetched, or that may be fetched again. */
   get bufferedBytes(): number {
     const answered = this.#moved ? 0 : (this.#batch?.bytes ?? 0);
-    return this.#queuedBytes + answered + (this.#stream?.writableLength ?? 0);
+    return this.#queuedBytes + answered + this.#streamBytes;
   }
 
   /** Whether a request is there that records can go out by at any time. */
@@ -79,11 +83,13 @@ export class Downstream {
   }
 
   cork(): void {
-    if (this.#moved) this.#stream?.cork();
+    this.#corked ??= [];
   }
 
   uncork(): void {
-    if (this.#moved) this.#stream?.uncork();
+    const parts = this.#corked;
+    this.#corked = undefined;
+    if (parts !== undefined && parts.length > 0) this.#stream?.write(joined(parts), this.#written(parts));
   }
 
   /**
@@ -131,7 +137,6 @@ export class Downstream {
     this.#stream = response;
     response.writeHead(200, HEADERS);
     response.write(encodeRecord(RecordKind.probe));
-    response.on("drain", this.#onRoom);
     response.once("close", () => {
       if (this.#stream !== response) return;
       this.#stream = undefined;
@@ -159,6 +164,7 @@ export class Downstream {
   /** Nothing follows; `whenOut` is called when all has been handed over. */
   end(whenOut: () => void): void {
     if (this.#ended) return;
+    this.uncork();
     this.#ended = true;
     if (this.#moved) {
       if (this.#stream === undefined) return whenOut();
@@ -190,9 +196,10 @@ export class Downstream {
     if (this.#moved) {
       const stream = this.#stream;
       if (stream === undefined) return;
-      if (parts.length > 1) stream.cork();
-      for (const part of parts) stream.write(part);
-      if (parts.length > 1) stream.uncork();
+      this.#streamBytes += bytes;
+      if (this.#corked !== undefined) this.#corked.push(...parts);
+      // One write for all: each would be a chunk of its own.
+      else stream.write(joined(parts), this.#written(parts));
       return;
     }
     this.#queue.push(...parts);
@@ -205,6 +212,15 @@ export class Downstream {
       this.#answersSoon = false;
       this.#answer();
     });
+  }
+
+  /** Takes off what has been written. */
+  #written(parts: readonly Uint8Array[]): () => void {
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    return () => {
+      this.#streamBytes -= bytes;
+      this.#onRoom();
+    };
   }
 
   #answer(): void {
