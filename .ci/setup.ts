@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { installRuntimes } from "./setup-runtimes.js";
 
 interface Need {
   /** What the tests use it for. */
@@ -115,4 +116,4 @@ for (const { purpose, programs, debian, variable } of missing) {
     `${purpose} need ${programs.join(" or ")}: install the Debian package ${debian}, or set ${variable}`,
   );
 }
-if (missing.length > 0) process.exitCode = 1;
+if (!installRuntimes() || missing.length > 0) process.exitCode = 1;

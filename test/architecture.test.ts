@@ -38,6 +38,7 @@ const layers: Readonly<Record<string, Layer>> = {
   fallback: { below: ["base", "wire", "driver"], pure: false },
   index: { below: pureBelow, pure: true },
   client: { below: [...shellBelow, "index"], pure: false },
+  browser: { below: ["client", "codec"], pure: false },
   server: { below: [...shellBelow, "index", "gen"], pure: false },
   protovalidate: { below: callsBelow, pure: false },
   connectrpc: { below: ["base", "rpc"], pure: false },
