@@ -39,6 +39,7 @@ const TESTED: readonly string[] = [
   "proto secret.proto",
   "sh browser",
   "sh client",
+  "sh connect",
   "sh generate",
   "sh observability",
   "sh run",
@@ -52,6 +53,10 @@ const TESTED: readonly string[] = [
   "ts calls.ts",
   "ts client.ts",
   "ts compressed.ts",
+  "ts connect-identity.ts",
+  "ts connect-main.ts",
+  "ts connect-routes.ts",
+  "ts connect-talk.ts",
   "ts cuts.ts",
   "ts eliza-client.ts",
   "ts eliza-server.ts",
@@ -141,6 +146,7 @@ beforeAll(async () => {
   expect(setup).toContain(tarball);
   await shell(setup);
   await shell(command("validation"));
+  await shell(command("connect"));
   await shell(command("observability"));
   for (const { label, text } of files) {
     mkdirSync(dirname(join(folder, label)), { recursive: true });
@@ -249,6 +255,17 @@ describe("README and docs, followed in an empty folder with the packed package",
       "items.quantity | uint32.gt_lte | must be greater than 0 and less than or equal to 100",
       " | place.gift | a gift needs a greeting",
     ]);
+  }, 120_000);
+
+  it("has Connect's clients and routes over Hawser", async () => {
+    expect(await lines("npx tsx connect-main.ts")).toEqual([
+      "heard by ada",
+      "You said hello",
+      "[invalid_argument] be brief true 10",
+      "Why do you say it rains?",
+      "Why do you say it pours?",
+    ]);
+    expect(await lines("npx tsx connect-identity.ts")).toEqual(["key order-42", "5n", "5n", "5n"]);
   }, 120_000);
 
   it("has a server that knows who is there", async () => {
