@@ -69,6 +69,7 @@ const TESTED: readonly string[] = [
   "ts nodes.ts",
   "ts observed.ts",
   "ts other-database.ts",
+  "ts page.ts",
   "ts proxied.ts",
   "ts retries.ts",
   "ts roles.ts",

@@ -1,25 +1,64 @@
-// The built package in pages as users build them: with Vite, and with nothing but a script of type "module".
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
-import { create, toBinary } from "@bufbuild/protobuf";
+// The built package in pages as users build them: with Vite, and with nothing but a script of type "module". The pages are
+// those of docs/browser.md and of examples/browser.
+import { execFile } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { promisify } from "node:util";
+import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { transform } from "esbuild";
 import type { Browser } from "playwright-core";
 import { build, createServer as createViteServer } from "vite";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { file_hawser_test_v1_echo } from "../../gen/hawser/test/v1/echo_pb.js";
+import type { Router } from "../../src/index.js";
 import { launchChromium } from "../demo/chromium.js";
+import { blocksOf, PAGES } from "../docs/pages.js";
 import { folderWithPackage } from "../support/built-package.js";
-import { echoRoutes } from "../support/echo.js";
 import { openSite, type SiteFiles } from "./site.js";
 
-const GEN = "gen/hawser/test/v1";
+const exec = promisify(execFile);
+
+/** Where the pages of the examples have the module from. */
+const NETWORK = "https://unpkg.com/hawser@0.1.0/dist/browser/hawser.js";
 
 let browser: Browser;
 let folder: string;
 
+/** A block of the documentation. */
+const snippet = (label: string): string => {
+  const found = PAGES.flatMap(blocksOf).find((block) => block.label === label);
+  if (found === undefined) throw new Error(`no page has a block ${label}`);
+  return found.text;
+};
+
+const shipped = (path: string): string => join(folder, "node_modules", "hawser", path);
+
+/** Generates the code of the documentation's service, with the plugins that its readers have. */
+async function generate(): Promise<void> {
+  mkdirSync(join(folder, "proto"));
+  writeFileSync(join(folder, "proto", "eliza.proto"), snippet("proto/eliza.proto"));
+  const plugins = (target: "js" | "ts", out: string) => [
+    { local: "protoc-gen-es", out, opt: [`target=${target}`, "import_extension=js"] },
+    {
+      local: ["node", shipped("dist/src/protoc/main.js")],
+      out,
+      opt: [`target=${target}`, "import_extension=js"],
+      strategy: "all",
+    },
+  ];
+  const template = { version: "v2", plugins: [...plugins("ts", "gen"), ...plugins("js", "gen-js")] };
+  await exec("npx", ["buf", "generate", "proto", "--template", JSON.stringify(template)], { cwd: folder });
+  await exec("npx", ["buf", "build", "proto", "-o", "eliza.binpb"], { cwd: folder });
+}
+
 beforeAll(async () => {
-  [browser, folder] = await Promise.all([launchChromium(), folderWithPackage("bundled")]);
+  const [launched] = await Promise.all([
+    launchChromium(),
+    folderWithPackage("bundled").then((made) => {
+      folder = made;
+      return generate();
+    }),
+  ]);
+  browser = launched;
 });
 
 afterAll(async () => {
@@ -43,33 +82,31 @@ async function run(url: string): Promise<string> {
   return title;
 }
 
+function elizaRoutes(router: Router): void {
+  const descriptors = fromBinary(FileDescriptorSetSchema, readFileSync(join(folder, "eliza.binpb")));
+  const service = createFileRegistry(descriptors).getService("eliza.v1.ElizaService");
+  if (service === undefined) throw new Error("the documentation has no ElizaService");
+  // Types of methods are those of generated code; this service was loaded.
+  const say = ({ sentence }: { sentence: string }) => ({ sentence: `You said ${sentence}` });
+  router.service(service, { say } as object);
+}
+
 async function serve(files: SiteFiles): Promise<string> {
-  const site = await openSite(files, { routes: echoRoutes() });
+  const site = await openSite(files, { routes: elizaRoutes });
   onTestFinished(() => site.close());
   return site.url;
 }
 
 test("an application of Vite's, built and from its development server", async () => {
   const root = join(folder, "vite-app");
-  mkdirSync(join(root, "gen"), { recursive: true });
-  for (const name of ["echo_pb.ts", "echo_hawser.ts"]) cpSync(join(GEN, name), join(root, "gen", name));
+  mkdirSync(root);
   writeFileSync(
     join(root, "index.html"),
-    '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/main.ts"></script>',
+    '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.ts"></script>',
   );
-  writeFileSync(
-    join(root, "main.ts"),
-    `import { connect, createClient } from "hawser/client";
-     import { createEchoServiceClient, EchoService } from "./gen/echo_hawser.js";
-     const connection = connect(new URL("/rpc", location.href));
-     const numbers: number[] = [];
-     for await (const { number } of createClient(EchoService, connection).repeat({ count: 3 })) numbers.push(number);
-     const { name } = await createEchoServiceClient(connection).echo({ name: "vite" });
-     await connection.close();
-     document.title = name + " " + numbers;`,
-  );
-  const common = { root, configFile: false, logLevel: "warn" } as const;
-  await build({ ...common, build: { target: "es2022" } });
+  writeFileSync(join(root, "page.ts"), snippet("page.ts").replace("./gen/", "../gen/"));
+  const common = { root, configFile: resolve("examples/browser/vite.config.ts"), logLevel: "warn" } as const;
+  await build(common);
   const out = join(root, "dist");
   const built = new Map(
     readdirSync(out, { recursive: true, withFileTypes: true })
@@ -79,11 +116,11 @@ test("an application of Vite's, built and from its development server", async ()
         return [`/${relative(out, path)}`, readFileSync(path, "utf8")] as const;
       }),
   );
-  const code = [...built].find(([path]) => path.endsWith(".js"))?.[1];
-  expect(code).toContain("WebSocket");
-  expect(code).not.toMatch(/["'`](node:|ws["'`])/);
+  const code = [...built].filter(([path]) => path.endsWith(".js")).map(([, text]) => text);
+  expect(code.join("\n")).toContain("WebSocket");
+  expect(code.join("\n")).not.toMatch(/["'`](node:|ws["'`])/);
   const url = await serve(built);
-  expect(await run(url)).toBe("vite 1,2,3");
+  expect(await run(url)).toBe("You said hello");
 
   const vite = await createViteServer({
     ...common,
@@ -91,82 +128,57 @@ test("an application of Vite's, built and from its development server", async ()
   });
   onTestFinished(() => vite.close());
   await vite.listen();
-  expect(await run(vite.resolvedUrls?.local[0] ?? "")).toBe("vite 1,2,3");
+  expect(await run(vite.resolvedUrls?.local[0] ?? "")).toBe("You said hello");
 });
 
-/** Every name under which generated files and pages import, at one address. */
-const IMPORT_MAP = JSON.stringify({
-  imports: Object.fromEntries(
-    [
-      "hawser",
-      "hawser/client",
-      "hawser/codec",
-      "@bufbuild/protobuf",
-      "@bufbuild/protobuf/codegenv2",
-      "@bufbuild/protobuf/wkt",
-    ].map((name) => [name, "/hawser.js"]),
-  ),
-});
-
-const page = (script: string) =>
-  `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${IMPORT_MAP}</script>` +
-  `<script type="module">${script}</script>`;
-
-test("a page with a module script: generated code, and descriptors that are loaded", async () => {
-  const shipped = join(folder, "node_modules", "hawser", "dist", "browser");
-  const javascript = async (name: string) => {
-    const { code } = await transform(readFileSync(join(GEN, name), "utf8"), { loader: "ts" });
-    return code;
+test("pages with module scripts: generated code, generated codecs, and descriptors that are loaded", async () => {
+  const example = (name: string) => {
+    const html = readFileSync(join("examples/browser", name), "utf8");
+    expect(html).toContain(NETWORK);
+    return html.replaceAll(NETWORK, "/hawser.js");
   };
-  const set = create(FileDescriptorSetSchema, { file: [file_hawser_test_v1_echo.proto] });
-  const descriptors = Buffer.from(toBinary(FileDescriptorSetSchema, set)).toString("base64");
+  const names = ["hawser", "hawser/client", "hawser/codec", "@bufbuild/protobuf/codegenv2"];
+  const importMap = JSON.stringify({
+    imports: Object.fromEntries(names.map((name) => [name, "/hawser.js"])),
+  });
   const url = await serve(
-    new Map([
-      ["/hawser.js", readFileSync(join(shipped, "hawser.js"), "utf8")],
-      ["/gen/echo_pb.js", await javascript("echo_pb.ts")],
-      ["/gen/echo_hawser.js", await javascript("echo_hawser.ts")],
-      ["/descriptors.txt", descriptors],
+    new Map<string, string | Uint8Array>([
+      ["/hawser.js", readFileSync(shipped("dist/browser/hawser.js"))],
+      ["/gen/eliza_pb.js", readFileSync(join(folder, "gen-js/eliza_pb.js"))],
+      ["/gen/eliza_hawser.js", readFileSync(join(folder, "gen-js/eliza_hawser.js"))],
+      ["/eliza.binpb", readFileSync(join(folder, "eliza.binpb"))],
+      ["/module.html", example("module.html")],
+      ["/descriptors.html", example("descriptors.html")],
       [
-        "/index.html",
-        page(`
-          import { connect, createClient } from "hawser/client";
-          import { EchoService } from "/gen/echo_hawser.js";
-          await using connection = connect(new URL("/rpc", location.href));
-          const client = createClient(EchoService, connection);
-          const numbers = [];
-          for await (const { number } of client.repeat({ count: 3 })) numbers.push(number);
-          document.title = (await client.echo({ name: "generated" })).name + " " + numbers;`),
-      ],
-      [
-        "/loaded.html",
-        page(`
-          import * as hawser from "/hawser.js";
-          const text = await (await fetch("/descriptors.txt")).text();
-          const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-          const files = hawser.createFileRegistry(hawser.fromBinary(hawser.FileDescriptorSetSchema, bytes));
-          const connection = hawser.connect(new URL("/rpc", location.href));
-          const client = hawser.createClient(files.getService("hawser.test.v1.EchoService"), connection);
-          const { id, name } = await client.echo({ id: 7n, name: "loaded" });
-          await connection.close();
-          document.title = name + " " + id;`),
+        "/codecs.html",
+        `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${importMap}</script>
+         <script type="module">
+           import { connect } from "hawser/client";
+           import { codecOf } from "hawser/codec";
+           import { createElizaServiceClient, SayRequestSchema } from "./gen/eliza_hawser.js";
+           await using connection = connect(new URL("/rpc", location.href));
+           const { sentence } = await createElizaServiceClient(connection).say({ sentence: "hello" });
+           document.title = sentence + ", " + typeof codecOf(SayRequestSchema);
+         </script>`,
       ],
     ]),
   );
-  expect(await run(url)).toBe("generated 1,2,3");
-  expect(await run(`${url}loaded.html`)).toBe("loaded 7");
+  expect(await run(`${url}module.html`)).toBe("You said hello");
+  expect(await run(`${url}descriptors.html`)).toBe("You said hello");
+  expect(await run(`${url}codecs.html`)).toBe("You said hello, object");
 });
 
-test("the module script has a source map, and is where content delivery networks look for it", () => {
-  const shipped = join(folder, "node_modules", "hawser");
-  const manifest = JSON.parse(readFileSync(join(shipped, "package.json"), "utf8"));
+test("the module has a source map, is where delivery networks look for it, and is the version that the examples name", () => {
+  const manifest = JSON.parse(readFileSync(shipped("package.json"), "utf8"));
   expect([manifest.unpkg, manifest.jsdelivr, manifest.exports["./browser"].default]).toEqual(
     Array(3).fill("./dist/browser/hawser.js"),
   );
-  const code = readFileSync(join(shipped, manifest.unpkg), "utf8");
+  expect(NETWORK).toBe(`https://unpkg.com/hawser@${manifest.version}/${manifest.unpkg.slice(2)}`);
+  const code = readFileSync(shipped(manifest.unpkg), "utf8");
   // Nothing is left to be loaded.
   expect(code).not.toMatch(/\bfrom\s*["']|\bimport\s*["'(]/);
   expect(code.trimEnd()).toMatch(/\/\/# sourceMappingURL=hawser\.js\.map$/);
-  const map = JSON.parse(readFileSync(join(shipped, `${manifest.unpkg}.map`), "utf8"));
+  const map = JSON.parse(readFileSync(shipped(`${manifest.unpkg}.map`), "utf8"));
   expect(map.sources.join("\n")).toContain("src/client/web.ts");
   expect(map.sourcesContent).toHaveLength(map.sources.length);
 });

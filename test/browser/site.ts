@@ -13,7 +13,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Files by their path in the URL. */
-export type SiteFiles = ReadonlyMap<string, string>;
+export type SiteFiles = ReadonlyMap<string, string | Uint8Array>;
 
 /** A web site with a Hawser server at `/rpc`, and a network in front of both that fails on command. */
 export interface Site {
