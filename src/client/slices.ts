@@ -1,4 +1,5 @@
 import type { Slices } from "../base/slices.js";
+import type { LinkEvents } from "../driver/link.js";
 
 /**
  * Longest time that messages are handed out without a break, in milliseconds: a page that is painted 60 times a second has
@@ -53,6 +54,34 @@ function channelSlices(clock: () => number): Slices {
     next(task) {
       tasks.push(task);
       post();
+    },
+  };
+}
+
+/**
+ * Events of a link whose messages wait for turns of their own once a slice is spent: browsers let what comes over a network
+ * go before painting, for a tenth of a second and more. What waits is bounded by credit, as what waits for its reader is.
+ */
+export function slicedEvents(events: LinkEvents, slices: Slices | undefined): LinkEvents {
+  if (slices === undefined) return events;
+  const backlog: Uint8Array[] = [];
+  const handOut = () => {
+    const bytes = backlog.shift();
+    if (bytes === undefined) return;
+    if (backlog.length > 0) slices.next(handOut);
+    events.onMessage(bytes);
+  };
+  return {
+    onMessage(bytes) {
+      if (backlog.length === 0 && !slices.isSpent()) events.onMessage(bytes);
+      else if (backlog.push(bytes) === 1) slices.next(handOut);
+    },
+    onText: () => events.onText(),
+    onDrain: () => events.onDrain(),
+    onClose(code, reason) {
+      // They came before the end.
+      for (const bytes of backlog.splice(0)) events.onMessage(bytes);
+      events.onClose(code, reason);
     },
   };
 }

@@ -1,5 +1,4 @@
 import { CloseCode } from "../base/close.js";
-import type { Slices } from "../base/slices.js";
 import { pooled } from "../driver/entropy.js";
 import { closeReason, type Link, type LinkEvents } from "../driver/link.js";
 import type { HttpLink } from "../fallback/client-link.js";
@@ -7,7 +6,7 @@ import type { EncodedPacket } from "../wire/encode.js";
 import { lazyDial } from "./lazy-dial.js";
 import { isPageActive, watchPage } from "./page.js";
 import type { Platform } from "./platform.js";
-import { pageSlices } from "./slices.js";
+import { pageSlices, slicedEvents } from "./slices.js";
 
 /** A WebSocket of the platform does not tell when it has drained; while a lot is buffered it is asked this often. */
 const DRAIN_POLL_MS = 10;
@@ -48,7 +47,7 @@ export function webPlatform(maxPacketBytes: number): Platform {
       ws.onopen = () => {
         if (over) return;
         over = true;
-        const link = webLink(ws, events, slices);
+        const link = webLink(ws, slicedEvents(events, slices));
         giveUp = link.giveUp;
         onOpen(link);
       };
@@ -70,7 +69,7 @@ export function webPlatform(maxPacketBytes: number): Platform {
         giveUpHttp = (reason) => link.giveUp(reason);
         onOpen(link);
       };
-      return dialHttp(url, request, events, onLink, onFailure);
+      return dialHttp(url, request, slicedEvents(events, slices), onLink, onFailure);
     },
     mayConnect: isPageActive,
     onMayConnect: (onReturn) => watchPage({ onReturn, onLeave }),
@@ -82,11 +81,9 @@ interface WebLink extends Link {
   giveUp(reason: string): void;
 }
 
-function webLink(ws: WebSocket, events: LinkEvents, slices: Slices | undefined): WebLink {
+function webLink(ws: WebSocket, events: LinkEvents): WebLink {
   let closed = false;
   let poll: ReturnType<typeof setTimeout> | undefined;
-  /** Messages that wait for turns of their own. What they may hold is bounded by credit, as what waits for its reader is. */
-  const backlog: Uint8Array[] = [];
   const watchDrain = () => {
     if (poll !== undefined || closed || ws.bufferedAmount < DRAIN_MARK_BYTES) return;
     poll = setTimeout(() => {
@@ -95,27 +92,16 @@ function webLink(ws: WebSocket, events: LinkEvents, slices: Slices | undefined):
       else watchDrain();
     }, DRAIN_POLL_MS);
   };
-  const handOut = () => {
-    const bytes = backlog.shift();
-    if (bytes === undefined) return;
-    if (backlog.length > 0) slices?.next(handOut);
-    events.onMessage(bytes);
-  };
   const end = (code: number, reason: string) => {
     if (closed) return;
     clearTimeout(poll);
-    // They came before the end.
-    for (const bytes of backlog.splice(0)) events.onMessage(bytes);
     closed = true;
     events.onClose(code, reason);
   };
   ws.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
     if (closed) return;
     if (typeof data === "string") return events.onText();
-    const bytes = new Uint8Array(data);
-    if (slices === undefined || (backlog.length === 0 && !slices.isSpent())) return events.onMessage(bytes);
-    // Browsers let messages of a WebSocket go before painting, for a tenth of a second and more.
-    if (backlog.push(bytes) === 1) slices.next(handOut);
+    events.onMessage(new Uint8Array(data));
   };
   ws.onclose = ({ code, reason }) => end(code, reason);
   /** Browsers let a page send 1000 and 3000 to 4999 only (WHATWG WebSockets, close()). */
