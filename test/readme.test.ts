@@ -190,6 +190,15 @@ describe("README and docs, followed in an empty folder with the packed package",
     });
   }, 120_000);
 
+  it("has a first server and client that fit what `tsc --init` makes", async () => {
+    await shell(
+      "mkdir strict && cp -r gen server.ts client.ts package.json strict && ln -s ../node_modules strict/node_modules",
+    );
+    await expect(shell("cd strict && npx tsc --init && npx tsc --noEmit")).resolves.toMatchObject({
+      stderr: "",
+    });
+  }, 120_000);
+
   it("has a server and clients that do what it says", async () => {
     const until = `listening on ws://localhost:${ports.get("8080")}/rpc`;
     const greeter = await start(command("server"), until);

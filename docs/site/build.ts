@@ -69,6 +69,8 @@ async function writeReference(): Promise<void> {
     disableSources: true,
     excludeInternal: true,
     excludePrivate: true,
+    // What comes from other packages is documented there.
+    excludeExternals: true,
     githubPages: false,
     hideBreadcrumbs: true,
     // protobuf-es writes where a declaration comes from.
@@ -89,12 +91,15 @@ rmSync(staged, { recursive: true, force: true });
 for (const path of [
   "README.md",
   "CHANGELOG.md",
-  ...globSync(["docs/*.md", "docs/decisions/*.md", "examples/*/README.md", "test/codec/conformance/README.md"], {
-    cwd: root,
-  }),
+  ...globSync(
+    ["docs/*.md", "docs/decisions/*.md", "examples/*/README.md", "test/codec/conformance/README.md"],
+    {
+      cwd: root,
+    },
+  ),
 ]) {
   stage(path);
 }
 await writeReference();
 await build(site);
-console.log(`the site is in ${relative(process.cwd(), join(site, "dist"))}`);
+process.stdout.write(`the site is in ${relative(process.cwd(), join(site, "dist"))}\n`);

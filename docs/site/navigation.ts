@@ -26,7 +26,7 @@ export const navigation: readonly Part[] = [
       "observability.md",
     ],
   },
-  { title: "Come over", pages: ["from-socket-io.md", "from-connect.md", "from-trpc.md"] },
+  { title: "Come over", pages: ["from-socket-io.md", "from-connect.md", "connect.md", "from-trpc.md"] },
   {
     title: "Look it up",
     pages: ["PROTOCOL.md", "THREATS.md", "comparison.md", "benchmarks.md", "versioning.md"],

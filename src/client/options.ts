@@ -235,7 +235,9 @@ export function checkUrl(url: string | URL): string {
   if (parsed.protocol === "http:") parsed.protocol = "ws:";
   if (parsed.protocol === "https:") parsed.protocol = "wss:";
   if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") {
-    throw new TypeError(`connect() speaks ws: and wss:, not ${parsed.protocol}`);
+    // "localhost:8080" is a URL, too.
+    const meant = /^[\w.-]+:\d+(\/|$)/.test(String(url)) ? `; write "ws://${String(url)}"` : "";
+    throw new TypeError(`connect() speaks ws: and wss:, not ${parsed.protocol}${meant}`);
   }
   parsed.hash = "";
   return parsed.href;

@@ -352,7 +352,7 @@ describe("authentication", () => {
 
 describe("options", () => {
   it.each([
-    ["localhost:8080/rpc", {}, /speaks ws: and wss:|needs a full URL/],
+    ["localhost:8080/rpc", {}, /speaks ws: and wss:, not localhost:; write "ws:\/\/localhost:8080\/rpc"/],
     ["/rpc", {}, /needs a full URL/],
     ["ftp://localhost", {}, /speaks ws: and wss:, not ftp:/],
     ["ws://localhost", { credential: "x" }, /no option "credential"; known are credentials/],
