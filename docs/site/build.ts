@@ -73,6 +73,8 @@ async function writeReference(): Promise<void> {
     excludeExternals: true,
     githubPages: false,
     hideBreadcrumbs: true,
+    // A page for each entry of the package.
+    outputFileStrategy: "modules",
     // protobuf-es writes where a declaration comes from.
     blockTags: [...OptionDefaults.blockTags, "@generated"],
     logLevel: LogLevel.Warn,
