@@ -8,7 +8,7 @@ const config: ViteUserConfig = defineConfig({
     alias: [
       { find: /^hawser$/, replacement: source("index.ts") },
       {
-        find: /^hawser\/(client|codec|connectrpc|inspector|nats|server|testing)$/,
+        find: /^hawser\/(client|codec|connectrpc|inspector|nats|server|tabs|testing)$/,
         replacement: source("$1/index.ts"),
       },
     ],

@@ -40,6 +40,7 @@ const layers: Readonly<Record<string, Layer>> = {
   client: { below: [...shellBelow, "index"], pure: false },
   browser: { below: ["client", "codec"], pure: false },
   server: { below: [...shellBelow, "index", "gen"], pure: false },
+  tabs: { below: [...shellBelow, "index", "client"], pure: false },
   protovalidate: { below: callsBelow, pure: false },
   connectrpc: { below: ["base", "rpc"], pure: false },
   prometheus: { below: ["base"], pure: false },
@@ -232,6 +233,8 @@ describe("the sources", () => {
   it("load in a browser from the browser's entry", () => {
     expect(sources.has("src/client/browser.ts")).toBe(true);
     expect(notForBrowsers(sources, "src/client/browser.ts")).toEqual([]);
+    expect(notForBrowsers(sources, "src/tabs/index.ts")).toEqual([]);
+    expect(notForBrowsers(sources, "src/tabs/worker/index.ts")).toEqual([]);
   });
 
   it("load in a browser from the entry for Connect", () => {

@@ -75,6 +75,8 @@ const TESTED: readonly string[] = [
   "ts roles.ts",
   "ts room.ts",
   "ts server.ts",
+  "ts tabs-worker.ts",
+  "ts tabs.ts",
   "ts ticks.ts",
   "ts topics.ts",
   "ts validated.ts",

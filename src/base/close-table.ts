@@ -101,6 +101,11 @@ export const CLOSE_TABLE: readonly CloseRow[] = [
     meaning: "No call was made for the idle time; the session is kept for the grace time.",
   },
   {
+    name: "moved",
+    by: "nobody",
+    meaning: "The tab or worker that held a shared connection is gone; the link goes on through another.",
+  },
+  {
     name: "tooMany",
     by: "server",
     meaning: "Too much of something: sessions of one identity, or frames that cost the sender nothing.",

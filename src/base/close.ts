@@ -1,5 +1,7 @@
 /** What a client does after its link was closed with a code. */
 export type AfterClose =
+  /** Connects again at once: the way to the server has changed, and nothing is wrong with it. */
+  | "atOnce"
   /** Connects again soon, at a random moment within the time that the server asked for. */
   | "reconnect"
   /** Connects again after exponential backoff. */
@@ -32,6 +34,7 @@ export const CloseCode = {
   replaced: 4409,
   silent: 4410,
   idle: 4411,
+  moved: 4421,
   tooMany: 4429,
 } as const;
 
@@ -47,6 +50,7 @@ const AFTER: Readonly<Record<number, AfterClose>> = {
   [CloseCode.permissionDenied]: "stop",
   [CloseCode.replaced]: "stop",
   [CloseCode.idle]: "wait",
+  [CloseCode.moved]: "atOnce",
 };
 
 /** What the client does after a close with this code. Codes that are not in the table: back off. */

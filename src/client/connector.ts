@@ -435,7 +435,8 @@ class Connector implements Connection {
       this.#setState("idle");
       return;
     }
-    this.#attempts++;
+    const atOnce = after === "atOnce";
+    if (!atOnce) this.#attempts++;
     const { reconnect } = this.#settings;
     if (this.#attempts > reconnect.maxAttempts) {
       const error = new RpcError(
@@ -450,10 +451,14 @@ class Connector implements Connection {
     this.#goAway = undefined;
     const delayMs =
       goAway === undefined
-        ? backoffDelay(this.#attempts, reconnect, this.#platform.random)
+        ? atOnce
+          ? 0
+          : backoffDelay(this.#attempts, reconnect, this.#platform.random)
         : this.#platform.random() * goAway.afterMs;
-    this.#events.emit("reconnecting", { attempt: this.#attempts, delayMs, code, reason });
+    this.#events.emit("reconnecting", { attempt: Math.max(1, this.#attempts), delayMs, code, reason });
     if (this.#isClosed()) return;
+    // Not by a timer, which a hidden page has a second later.
+    if (atOnce && delayMs === 0) return this.#platform.defer(() => this.#retryNow());
     this.#timers.atLatest(this.#retry, this.#timers.clock() + delayMs);
   }
 

@@ -9,6 +9,10 @@ import { Greeting, type GreetingHost } from "./greeting.js";
 import { isFromHere } from "./origin.js";
 import type { LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
+import { Trunk } from "./trunk.js";
+
+/** Who is at the other end: one link that greets, or a trunk of several. */
+type Guest = LinkEvents & Pick<Greeting, "close">;
 
 /** What a client may send before it is authenticated: a Hello with credentials, and the frame around it. */
 export const MAX_STRANGER_BYTES: number = 36 * 1024;
@@ -27,17 +31,19 @@ export class Arrival implements LinkEvents, GreetingHost {
   readonly #watch: ObservedLink | undefined;
   readonly #messages: TokenBucket | undefined;
   readonly #bytes: TokenBucket | undefined;
-  readonly #greeting: Greeting;
+  readonly #guest: Guest;
   readonly #onGone: (arrival: Arrival) => void;
   #strange = 0;
   #paused: (() => void) | undefined;
 
+  /** @param whyShut it carries several links, as long as this gives no reason why no more may begin */
   constructor(
     carrier: Carrier,
     sessions: Sessions,
     info: UpgradeInfo,
     identity: Identity | undefined,
     onGone: (arrival: Arrival) => void,
+    whyShut: (() => string | undefined) | undefined,
   ) {
     const { observer, messagesPerSecond, bytesPerSecond } = sessions.settings;
     this.#carrier = carrier;
@@ -56,7 +62,11 @@ export class Arrival implements LinkEvents, GreetingHost {
       return this.#watch?.link(link) ?? link;
     };
     // Its events pass through here.
-    this.#greeting = new Greeting(sessions, open, info, { identity, host: this });
+    this.#guest =
+      whyShut === undefined
+        ? new Greeting(sessions, open, info, { identity, host: this })
+        : // Who made the first request says nothing of the other tabs: each lane is authenticated.
+          new Trunk(sessions, open, info, { onWelcome: () => this.onWelcome(), whyShut });
     // It takes its part of the rate.
     if (this.#messages !== undefined || this.#bytes !== undefined) carrier.watchOthers(this.#onOther);
     this.#watch?.opened();
@@ -64,29 +74,29 @@ export class Arrival implements LinkEvents, GreetingHost {
 
   /** Closes a link that has no session yet; a session closes its own. */
   close(code: number, reason: string): void {
-    this.#greeting.close(code, reason);
+    this.#guest.close(code, reason);
   }
 
   // ---- what the link says --------------------------------------------------------------------------------------
 
   onMessage(bytes: Uint8Array): void {
-    this.#greeting.onMessage(bytes);
+    this.#guest.onMessage(bytes);
     if (this.#messages !== undefined || this.#bytes !== undefined) this.#count(bytes.length);
   }
 
   onText(): void {
-    this.#greeting.onText();
+    this.#guest.onText();
   }
 
   onDrain(): void {
-    this.#greeting.onDrain();
+    this.#guest.onDrain();
   }
 
   onClose(code: number, reason: string): void {
     this.onWelcome();
     this.#paused?.();
     this.#paused = undefined;
-    this.#greeting.onClose(code, reason);
+    this.#guest.onClose(code, reason);
     this.#onGone(this);
   }
 

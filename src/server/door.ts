@@ -2,13 +2,14 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { takeOver } from "../compression/ws-extension.js";
 import type { Identity } from "../rpc/context.js";
+import { TRUNK_SUBPROTOCOL } from "../wire/trunk.js";
 import { Arrival } from "./arrival.js";
 import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
 import type { Carrier } from "./carrier.js";
 import { WebSocketCarrier } from "./carrier.js";
 import { isLoopback } from "./origin.js";
 import type { Sessions } from "./sessions.js";
-import { createUpgrader, refuseUpgrade, type Upgrader } from "./upgrade.js";
+import { createUpgrader, maxMessageBytes, refuseUpgrade, type Upgrader } from "./upgrade.js";
 
 /** Why a request begins no link. */
 export interface Refused {
@@ -39,10 +40,8 @@ export class Door {
 
   constructor(sessions: Sessions) {
     this.#sessions = sessions;
-    this.#upgrader = createUpgrader(
-      sessions.settings.session.limits.packetBytes,
-      sessions.settings.compression,
-    );
+    const { session, compression, maxLanes } = sessions.settings;
+    this.#upgrader = createUpgrader(session.limits.packetBytes, compression, maxLanes > 0);
   }
 
   /** Turns everybody away from now on. */
@@ -148,9 +147,10 @@ export class Door {
     return result;
   }
 
-  /** A link has come in. */
-  arrive(carrier: Carrier, info: UpgradeInfo, identity: Identity | undefined): void {
-    this.#arrivals.add(new Arrival(carrier, this.#sessions, info, identity, this.#onGone));
+  /** A link has come in, or a trunk of several. */
+  arrive(carrier: Carrier, info: UpgradeInfo, identity: Identity | undefined, isTrunk = false): void {
+    const whyShut = isTrunk ? this.#whyShut : undefined;
+    this.#arrivals.add(new Arrival(carrier, this.#sessions, info, identity, this.#onGone, whyShut));
   }
 
   #open(
@@ -165,10 +165,17 @@ export class Door {
       const packed =
         compression === undefined
           ? undefined
-          : takeOver(ws, "server", compression, session.limits.packetBytes);
-      this.arrive(new WebSocketCarrier(ws, socket, packed), info, identity);
+          : takeOver(ws, "server", compression, maxMessageBytes(session.limits.packetBytes, ws.protocol));
+      this.arrive(
+        new WebSocketCarrier(ws, socket, packed),
+        info,
+        identity,
+        ws.protocol === TRUNK_SUBPROTOCOL,
+      );
     });
   }
+
+  readonly #whyShut = (): string | undefined => this.#closed;
 
   readonly #onGone = (arrival: Arrival): void => {
     this.#arrivals.delete(arrival);

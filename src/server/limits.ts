@@ -21,6 +21,11 @@ export interface LimitOptions {
    */
   readonly maxSessionsPerIdentity?: number;
   /**
+   * Tabs that may share one connection (`hawser/tabs`), each with a session of its own; more are closed with 4429. 0: none
+   * may, each connects by itself. Default 100.
+   */
+  readonly maxLanes?: number;
+  /**
    * A link without a call for this long is closed with 4411, in milliseconds; its client opens another one for its next call.
    * Default `Infinity`: heartbeats already end links that are dead, and one that is idle costs a few kilobytes.
    */
@@ -68,6 +73,7 @@ export const LIMIT_KEYS: readonly (keyof LimitOptions)[] = [
   "maxConnections",
   "maxConnectionsPerAddress",
   "maxSessionsPerIdentity",
+  "maxLanes",
   "idleTimeoutMs",
   "maxConnectionAgeMs",
   "messagesPerSecond",
@@ -81,7 +87,7 @@ export const LIMIT_KEYS: readonly (keyof LimitOptions)[] = [
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * Checks options and fills in the defaults. Each may be `Infinity`: no limit.
+ * Checks options and fills in the defaults. Each but `maxLanes` may be `Infinity`: no limit.
  *
  * @throws RangeError that names the option.
  */
@@ -96,6 +102,7 @@ export function resolveLimits(options: LimitOptions): LimitSettings {
     maxConnectionsPerAddress: count("maxConnectionsPerAddress", 1_000),
     countsLoopback: options.maxConnectionsPerAddress !== undefined,
     maxSessionsPerIdentity: count("maxSessionsPerIdentity", 100),
+    maxLanes: checkInteger("maxLanes", options.maxLanes ?? 100, 0),
     idleTimeoutMs: duration("idleTimeoutMs"),
     maxConnectionAgeMs: duration("maxConnectionAgeMs"),
     messagesPerSecond: count("messagesPerSecond", 500_000),

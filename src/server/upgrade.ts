@@ -5,6 +5,7 @@ import type { CompressionSettings } from "../compression/settings.js";
 import { offerOf } from "../compression/ws-extension.js";
 import { SUBPROTOCOL } from "../driver/link.js";
 import { VERSION, VERSION_HEADER } from "../fallback/protocol.js";
+import { CARRIED_BYTES, TRUNK_SUBPROTOCOL } from "../wire/trunk.js";
 
 /** Upgrades HTTP requests to WebSockets. */
 export interface Upgrader {
@@ -12,32 +13,46 @@ export interface Upgrader {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, onOpen: (ws: WebSocket) => void): void;
 }
 
-/** Makes an {@link Upgrader}. */
+/**
+ * Makes an {@link Upgrader}.
+ *
+ * @param trunks whether one WebSocket may carry several links, for clients that offer it
+ */
 export function createUpgrader(
   maxPacketBytes: number,
   compression: CompressionSettings | undefined,
+  trunks: boolean,
 ): Upgrader {
-  const wss = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: offerOf(compression),
-    maxPayload: maxPacketBytes,
-    handleProtocols: (protocols) => (protocols.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
-  });
+  const serverOf = (protocol: string) =>
+    new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: offerOf(compression),
+      maxPayload: maxMessageBytes(maxPacketBytes, protocol),
+      handleProtocols: () => protocol,
+    });
+  const plain = serverOf(SUBPROTOCOL);
+  const trunk = trunks ? serverOf(TRUNK_SUBPROTOCOL) : undefined;
   return {
     upgrade(request, socket, head, onOpen) {
       // Until ws has taken the socket over, a reset by the client has no other listener.
       const ignore = () => socket.destroy();
       socket.on("error", ignore);
-      if (!offers(request, SUBPROTOCOL)) {
+      const server = offers(request, TRUNK_SUBPROTOCOL) ? (trunk ?? plain) : plain;
+      if (server === plain && !offers(request, SUBPROTOCOL)) {
         return refuseUpgrade(socket, 400, `offer the WebSocket subprotocol ${SUBPROTOCOL}`);
       }
-      wss.handleUpgrade(request, socket, head, (ws) => {
+      server.handleUpgrade(request, socket, head, (ws) => {
         socket.off("error", ignore);
         onOpen(ws);
       });
     },
   };
+}
+
+/** The largest message of a WebSocket that speaks this subprotocol. */
+export function maxMessageBytes(maxPacketBytes: number, protocol: string): number {
+  return protocol === TRUNK_SUBPROTOCOL ? maxPacketBytes + CARRIED_BYTES : maxPacketBytes;
 }
 
 /** The path of a request, without its query. */

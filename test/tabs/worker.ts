@@ -1,0 +1,3 @@
+import { serveTabs } from "../../src/tabs/worker/index.js";
+
+serveTabs();
