@@ -8,7 +8,10 @@ export interface Part {
 }
 
 export const navigation: readonly Part[] = [
-  { title: "Begin", pages: ["tutorial.md", "calls.md", "connections.md", "browser.md", "topics.md"] },
+  {
+    title: "Begin",
+    pages: ["tutorial.md", "calls.md", "connections.md", "tabs.md", "browser.md", "topics.md"],
+  },
   {
     title: "Be sure",
     pages: ["reliability.md", "idempotency.md", "limits.md", "testing.md", "troubleshooting.md"],

@@ -193,6 +193,7 @@ export class Trunk implements LinkEvents, TimerItem, GreetingHost {
 
 /** One link of a trunk. */
 class Lane implements BroadcastLink {
+  readonly kind = "websocket";
   readonly number: number;
   readonly #trunk: Trunk;
   /** Hears what the link says; there from the beginning, but made with the lane. */

@@ -51,7 +51,7 @@ export function connectTabs(url: string | URL, options: TabsOptions = {}): TabsC
   const settings = resolveConnectOptions(rest);
   const target = checkUrl(url);
   const share = `hawser.tabs.v1 ${target} ${name}`;
-  const platform = new TabPlatform(share, worker);
+  const platform = new TabPlatform(share, worker, settings.session.limits.packetBytes);
   const connection = openConnection(target, settings, platform.platform);
   // Once what it has to say for the last time is said.
   connection.on("closed", () => queueMicrotask(() => platform.dispose()));
@@ -71,13 +71,14 @@ function withHolder(connection: Connection, heldBy: () => HeldBy | undefined): T
 /** The browser's platform, with links through the host of the tabs. */
 class TabPlatform {
   readonly platform: Platform;
-  readonly #web: Platform = webPlatform();
+  readonly #web: Platform;
   readonly #tab: Tab;
   readonly #listeners = new Set<() => void>();
   readonly #stopListening: () => void;
   #alone = false;
 
-  constructor(share: string, worker: TabsOptions["worker"]) {
+  constructor(share: string, worker: TabsOptions["worker"], maxPacketBytes: number) {
+    this.#web = webPlatform(maxPacketBytes);
     const locks = platformLocks();
     const tab = newName("tab");
     const sources: ((events: SourceEvents) => HostSource)[] = [];

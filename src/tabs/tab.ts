@@ -268,6 +268,7 @@ export class Tab implements SourceEvents {
     wanted.isOpen = true;
     this.invited = false;
     wanted.onOpen({
+      kind: "websocket",
       get bufferedBytes() {
         return wanted.buffered;
       },
