@@ -84,6 +84,10 @@ async function writeReference(): Promise<void> {
   } as Parameters<typeof Application.bootstrapWithPlugins>[0]);
   const project = await app.convert();
   if (project === undefined) throw new Error("TypeDoc could not read the sources");
+  // By what one writes behind `from`.
+  for (const module of project.children ?? []) {
+    module.name = module.name === "index" ? "hawser" : `hawser/${module.name}`;
+  }
   app.validate(project);
   await app.generateOutputs(project);
   if (app.logger.hasErrors()) throw new Error("the docstrings have faults, see above");
