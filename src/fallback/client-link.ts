@@ -41,9 +41,17 @@ export type HttpPost = (
   signal: AbortSignal,
 ) => Promise<HttpAnswer>;
 
-/** What a {@link dialHttp} is made with. */
-export interface HttpDialInit {
+/** Where the requests of one link go out. */
+export interface HttpClient {
   readonly post: HttpPost;
+  /** No request follows: connections that wait for one are given up. */
+  end(): void;
+}
+
+/** What a {@link HttpDialler} is made with. */
+export interface HttpDialInit {
+  /** For each link anew: what stands of an old one may be dead without saying so. */
+  readonly createClient: () => HttpClient;
   readonly schedule: Schedule;
   /** Longest packet that the server may send. */
   readonly maxPacketBytes: number;
@@ -85,15 +93,17 @@ export class HttpDialler {
     const abort = new AbortController();
     const { signal } = abort;
     const http = url.replace(/^ws/, "http");
+    const client = this.init.createClient();
+    signal.addEventListener("abort", () => client.end(), { once: true });
     const open = operation("open", { ...headers });
-    this.init
+    client
       .post(http, open, new Uint8Array(0), signal)
       .then(async (answer) => {
         const id = answer.header(LINK_HEADER);
         if (answer.status === 200 && id !== undefined && answer.header(VERSION_HEADER) === VERSION) {
           await drained(answer);
           if (signal.aborted) return;
-          onOpen(new ClientHttpLink(this, http, { ...headers, [LINK_HEADER]: id }, events, abort));
+          onOpen(new ClientHttpLink(this, client, http, { ...headers, [LINK_HEADER]: id }, events, abort));
           return;
         }
         const text = await textOf(answer);
@@ -117,6 +127,7 @@ export interface HttpLink extends Link {
 /** A client's link over HTTP. */
 class ClientHttpLink implements HttpLink {
   readonly #dialler: HttpDialler;
+  readonly #client: HttpClient;
   readonly #url: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #events: LinkEvents;
@@ -138,12 +149,14 @@ class ClientHttpLink implements HttpLink {
 
   constructor(
     dialler: HttpDialler,
+    client: HttpClient,
     url: string,
     headers: Readonly<Record<string, string>>,
     events: LinkEvents,
     abort: AbortController,
   ) {
     this.#dialler = dialler;
+    this.#client = client;
     this.#url = url;
     this.#headers = headers;
     this.#events = events;
@@ -309,7 +322,7 @@ class ClientHttpLink implements HttpLink {
 
   #post(what: Operation, number: number | undefined, body: Uint8Array<ArrayBuffer>): Promise<HttpAnswer> {
     const headers = operation(what, this.#headers, number);
-    return this.#dialler.init.post(this.#url, headers, body, this.#abort.signal);
+    return this.#client.post(this.#url, headers, body, this.#abort.signal);
   }
 
   /** Makes a request, again if need be; `undefined` when the link is closed, by now or by what came of it. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { EncodedPacket } from "../wire/encode.js";
-import { BODY_BYTES, CONTENT_TYPE } from "./protocol.js";
+import { BODY_BYTES, CONTENT_TYPE, PROBE_BYTES } from "./protocol.js";
 import { encodeRecord, joined, RECORD_HEAD_BYTES, RecordKind, recordHead } from "./records.js";
 
 /** Up to here a packet is copied behind the head of its record, instead of being written on its own. */
@@ -13,6 +13,8 @@ const HEADERS = {
   // nginx reads this one.
   "x-accel-buffering": "no",
 };
+
+const PROBE = encodeRecord(RecordKind.probe, new Uint8Array(PROBE_BYTES));
 
 /** An answer to a `poll`, kept until the next one says that it has arrived. */
 interface Batch {
@@ -136,7 +138,7 @@ export class Downstream {
     this.#stream?.end();
     this.#stream = response;
     response.writeHead(200, HEADERS);
-    response.write(encodeRecord(RecordKind.probe));
+    response.write(PROBE);
     response.once("close", () => {
       if (this.#stream !== response) return;
       this.#stream = undefined;

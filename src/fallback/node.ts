@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { type HttpAnswer, HttpDialler } from "./client-link.js";
+import { type HttpAnswer, type HttpClient, HttpDialler } from "./client-link.js";
 
 /**
  * Links over HTTP in Node.
@@ -8,15 +8,21 @@ import { type HttpAnswer, HttpDialler } from "./client-link.js";
  * @param tls as in `tls.connect`, for `https:`
  */
 export function nodeDialler(maxPacketBytes: number, tls: object): HttpDialler {
-  // Connections that wait do not keep the process alive.
-  const plain = new HttpAgent({ keepAlive: true });
-  const secure = new HttpsAgent({ ...(tls as AgentOptions), keepAlive: true });
   return new HttpDialler({
     maxPacketBytes,
     schedule: (task, delayMs) => {
       const handle = setTimeout(task, delayMs);
       return () => clearTimeout(handle);
     },
+    createClient: () => createClient(tls),
+  });
+}
+
+function createClient(tls: object): HttpClient {
+  // Connections that wait do not keep the process alive.
+  const plain = new HttpAgent({ keepAlive: true });
+  const secure = new HttpsAgent({ ...(tls as AgentOptions), keepAlive: true });
+  return {
     post: (url, headers, body, signal) =>
       new Promise((resolve, reject) => {
         const options = {
@@ -34,7 +40,11 @@ export function nodeDialler(maxPacketBytes: number, tls: object): HttpDialler {
         if (signal.aborted) abort();
         else request.end(body);
       }),
-  });
+    end() {
+      plain.destroy();
+      secure.destroy();
+    },
+  };
 }
 
 function answerOf(response: IncomingMessage): HttpAnswer {

@@ -23,6 +23,12 @@ export const MAX_SENDS = 4;
 /** Records are collected into one body up to this many bytes: the least that anybody's `packet_bytes` can be. */
 export const BODY_BYTES: number = 256 * 1024;
 
+/**
+ * Length of a probe's content. Proxies that hold answers back until a buffer is full may let small ones pass, and the first ones;
+ * this is more than a few buffers of nginx, and fills none of the usual sizes to its end.
+ */
+export const PROBE_BYTES = 20_011;
+
 /** A `poll` that has waited this long is answered without records, and a `stream` that nobody uses is ended. */
 export const HOLD_MS = 20_000;
 

@@ -7,7 +7,7 @@ export const RecordKind = {
   packet: 0,
   /** The link ends: two bytes of code, the high one first, and a reason in UTF-8, as in a close frame of RFC 6455. */
   close: 1,
-  /** First record of a streamed answer: it has come through. */
+  /** First record of a streamed answer, whose content means nothing: it has come through. */
   probe: 2,
   /** From the client: the probe has come. From the server, in answer to `poll`: what follows is in the stream. */
   move: 3,

@@ -1,4 +1,4 @@
-import { type HttpAnswer, HttpDialler } from "./client-link.js";
+import { type HttpAnswer, HttpDialler, type HttpPost } from "./client-link.js";
 
 /** Links over HTTP by the platform's own `fetch`: in browsers, workers, Deno and Bun. */
 export function webDialler(maxPacketBytes: number): HttpDialler {
@@ -8,24 +8,27 @@ export function webDialler(maxPacketBytes: number): HttpDialler {
       const handle = setTimeout(task, delayMs);
       return () => clearTimeout(handle);
     },
-    post: async (url, headers, body, signal) => {
-      const response = await fetch(url, {
-        method: "POST",
-        // Those that an application has asked for are for Node only, as with a WebSocket.
-        headers: Object.fromEntries(
-          Object.entries(headers).filter(([name]) => /^(hawser-|content-type$|authorization$)/.test(name)),
-        ),
-        body,
-        signal,
-        // As with a WebSocket: it carries the cookies of its host, whatever page it belongs to.
-        credentials: "include",
-        cache: "no-store",
-        redirect: "error",
-      });
-      return answerOf(response);
-    },
+    // Whose connections the browser keeps to itself.
+    createClient: () => ({ post, end: () => undefined }),
   });
 }
+
+const post: HttpPost = async (url, headers, body, signal) => {
+  const response = await fetch(url, {
+    method: "POST",
+    // Those that an application has asked for are for Node only, as with a WebSocket.
+    headers: Object.fromEntries(
+      Object.entries(headers).filter(([name]) => /^(hawser-|content-type$|authorization$)/.test(name)),
+    ),
+    body,
+    signal,
+    // As with a WebSocket: it carries the cookies of its host, whatever page it belongs to.
+    credentials: "include",
+    cache: "no-store",
+    redirect: "error",
+  });
+  return answerOf(response);
+};
 
 function answerOf(response: Response): HttpAnswer {
   return {

@@ -45,6 +45,51 @@ describe.each(CLIENTS)("%s", (name, connectTo) => {
     expect(requests.filter((what) => what === "send").length).toBeLessThan(100);
   });
 
+  test("a reader that stops holds its writer up, and nobody else", async () => {
+    let yielded = 0;
+    const { server, url } = await blockedServer({
+      routes: (router) =>
+        router.service(EchoService, {
+          ...echoHandlers(),
+          async *repeat({ count }) {
+            for (let number = 1; number <= count; number++) {
+              yielded++;
+              yield { number, body: new Uint8Array(10_000) };
+            }
+          },
+        }),
+    });
+    const client = createClient(EchoService, open(connectTo, url));
+    const numbers: number[] = [];
+    let held = 0;
+    for await (const { number } of client.repeat({ count: 300 })) {
+      if (number === 1) {
+        // So many calls go past, while nothing is read.
+        for (let id = 0n; id < 50n; id++) expect((await client.echo({ id })).id).toBe(id);
+        held = yielded;
+        expect([...server.sessions][0]?.bufferedBytes).toBeLessThan(1_000_000);
+      }
+      numbers.push(number);
+    }
+    // The window is 256 KiB.
+    expect(held).toBeLessThan(40);
+    expect(numbers).toEqual(Array.from({ length: 300 }, (_, index) => index + 1));
+  });
+
+  test("a link that is slower than its writers: they wait, and heartbeats get past them", async () => {
+    const { port } = await blockedServer();
+    const proxy = await createFaultProxy({ target: { port }, bytesPerSecond: 3_000_000 });
+    onTestFinished(() => proxy.close());
+    const connection = open(connectTo, proxy.url, { pingIntervalMs: 100, pingTimeoutMs: 1_000 });
+    const client = createClient(EchoService, connection);
+    await until(() => connection.linkKind === "http-stream");
+    let breaks = 0;
+    connection.on("reconnecting", () => breaks++);
+    const bodies = await Promise.all([1, 2, 3].map(() => client.echo({ body: new Uint8Array(400_000) })));
+    expect(bodies.map(({ body }) => body.length)).toEqual([400_000, 400_000, 400_000]);
+    expect(breaks).toBe(0);
+  });
+
   test("topics", async () => {
     const { server, url } = await blockedServer();
     const connection = open(connectTo, url);
