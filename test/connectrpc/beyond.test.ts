@@ -168,6 +168,29 @@ describe("what the schema says of calling twice", () => {
     }
   });
 
+  it("keeps nothing under the key of a handler that has stopped because its caller cancelled", async () => {
+    let runs = 0n;
+    let begun = false;
+    const { pair, client, settled } = world((router) =>
+      router.service(CounterService, {
+        async add(_, { signal }) {
+          if (++runs > 1n) return { value: runs };
+          begun = true;
+          return new Promise((_done, fail) => {
+            signal.addEventListener("abort", () => fail(signal.reason));
+          });
+        },
+      }),
+    );
+    const stop = new AbortController();
+    const cancelled = failed(client.add({}, { ...withKey("k"), signal: stop.signal }));
+    await pair.clock.runUntil(() => begun);
+    stop.abort();
+    expect((await settled(cancelled)).code).toBe(Code.Canceled);
+    await pair.clock.advance(100);
+    expect((await settled(client.add({}, withKey("k")))).value).toBe(2n);
+  });
+
   it("asks for no store on behalf of methods that nobody has implemented", () => {
     const routes = connectRoutes((router) => router.service(CounterService, { read: () => ({}) }));
     expect(() => createPair({ server: { routes } })).not.toThrow();

@@ -75,6 +75,18 @@ export const serverStreaming: readonly Case[] = [
     run: (client, probe) => probe.each(client.repeat({})),
   },
   {
+    name: "the context of a handler",
+    setting: serving((probe) => ({
+      async *repeat(_, { service, method, requestMethod, timeoutMs, signal }) {
+        const left = timeoutMs() ?? Number.NaN;
+        probe.note(service.typeName, method.name, requestMethod, signal.aborted);
+        probe.note(left > 50_000 && left <= 60_000);
+        yield { number: 1 };
+      },
+    })),
+    run: (client, probe) => probe.each(client.repeat({}, { timeoutMs: 60_000 })),
+  },
+  {
     name: "the deadline passes between messages",
     setting: serving((probe) => ({
       async *repeat(_, context) {
