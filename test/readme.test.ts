@@ -61,6 +61,7 @@ const TESTED: readonly string[] = [
   "ts eliza-client.ts",
   "ts eliza-server.ts",
   "ts errors.ts",
+  "ts fallback.ts",
   "ts from-connect.ts",
   "ts from-trpc.ts",
   "ts generated.ts",
@@ -293,6 +294,10 @@ describe("README and docs, followed in an empty folder with the packed package",
 
   it("has a server that is observed", async () => {
     expect(await lines("npx tsx observed.ts")).toEqual(["true"]);
+  }, 120_000);
+
+  it("has a connection that says what carries it", async () => {
+    expect(await lines("npx tsx fallback.ts")).toEqual(["hello", "websocket [ 'websocket' ]"]);
   }, 120_000);
 
   it("has tests against cuts that pass", async () => {

@@ -10,7 +10,7 @@ export interface Part {
 export const navigation: readonly Part[] = [
   {
     title: "Begin",
-    pages: ["tutorial.md", "calls.md", "connections.md", "tabs.md", "browser.md", "topics.md"],
+    pages: ["tutorial.md", "calls.md", "connections.md", "fallback.md", "tabs.md", "browser.md", "topics.md"],
   },
   {
     title: "Be sure",
