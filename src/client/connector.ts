@@ -19,6 +19,7 @@ import { createTransport } from "../retry/transport.js";
 import { createAnswerer } from "../rpc/answer.js";
 import { Peer } from "../rpc/peer.js";
 import type { SessionOpened } from "../session/host.js";
+import { Pace } from "../session/pace.js";
 import { PacketEncoder } from "../wire/encode.js";
 import type { GoAwayFrame, RefreshFrame } from "../wire/frame.js";
 import { backoffDelay } from "./backoff.js";
@@ -29,6 +30,9 @@ import type { Dial, DialFailure, DialRequest, Platform } from "./platform.js";
 
 /** Name and version for the server's logs. */
 const AGENT = "hawser-js/0.1";
+
+/** All connections of a process are read and written by one event loop. */
+const pace = new Pace();
 
 /** Opens a connection with checked settings; `connect` of each platform calls this. */
 export function openConnection(url: string, settings: ConnectSettings, platform: Platform): Connection {
@@ -95,6 +99,7 @@ class Connector implements Connection {
         maxWaitMs: settings.maxWaitMs,
         outboxWaitMs: settings.session.outboxWaitMs,
         slices: platform.slices,
+        pace,
         answerer: createAnswerer({
           routes: settings.routes,
           interceptors: settings.handlerInterceptors,

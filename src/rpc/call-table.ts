@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.js";
 import type { Code } from "../base/code.js";
 import type { ErrorDetail, RpcError } from "../base/error.js";
 import type { Slices } from "../base/slices.js";
+import type { Pace } from "../session/pace.js";
 import type { MessageWriter } from "../wire/encode.js";
 import type {
   CallFrame,
@@ -95,6 +96,8 @@ export interface CallsInit {
   readonly answerer: Answerer;
   /** Cuts the handing out of messages to their readers into slices. Default: as many at once as there are. */
   readonly slices?: Slices | undefined;
+  /** Counts the calls of this side; shared by all sessions of a process that call. */
+  readonly pace?: Pace | undefined;
 }
 
 /** What stands around the calls of one session. */

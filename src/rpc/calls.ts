@@ -207,7 +207,7 @@ export class Calls implements Opener {
       message,
     );
     if (length < 0) {
-      this.#own.delete(id);
+      this.#forget(id);
       call.sender.id = UNOPENED;
       return false;
     }
@@ -224,6 +224,7 @@ export class Calls implements Opener {
     this.#nextId += 2;
     call.sender.id = id;
     this.#own.add(id, call);
+    this.#init.pace?.opened();
     const { method, name } = this.#outgoing.number(call.name);
     return { call: id, method, name };
   }
@@ -407,13 +408,20 @@ export class Calls implements Opener {
     const { id } = call.sender;
     if (id === UNOPENED) this.#unopened.delete(call as CallingCall);
     else if (!this.#isOwn(id)) this.#peers.delete(id);
-    else if (this.#own.delete(id) && this.#unopened.size > 0) this.#session.wake();
+    else if (this.#forget(id) && this.#unopened.size > 0) this.#session.wake();
     if (call.heapIndex >= 0) this.#deadlines.delete(call);
     call.receiver.tracker?.close();
     if (call.sender.hasWaiting) {
       this.#turns.delete(call);
       call.sender.drop();
     }
+  }
+
+  /** Takes a call of this side out of the table; whether it was there. */
+  #forget(id: number): boolean {
+    if (!this.#own.delete(id)) return false;
+    this.#init.pace?.closed(1);
+    return true;
   }
 
   #addTurn(call: Call): void {
@@ -542,6 +550,7 @@ export class Calls implements Opener {
     // An End that waited for room belongs to the session that is gone.
     for (const call of this.#turns) call.sender.drop();
     this.#turns.clear();
+    this.#init.pace?.closed(this.#own.size);
     this.#own.clear();
     this.#peers.clear();
     this.#outgoing = new OutgoingMethods();

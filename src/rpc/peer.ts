@@ -78,6 +78,7 @@ export class Peer implements SessionHost, CallsHost {
       host: this,
       encoder: init.encoder,
       outboxBudget: init.outboxBudget,
+      pace: init.calls.pace,
       ...(init.id === undefined ? {} : { id: init.id }),
       ...(init.epoch === undefined ? {} : { epoch: init.epoch }),
       ...(init.graceMs === undefined ? {} : { graceMs: init.graceMs }),

@@ -1,5 +1,6 @@
 import type { PacketEncoder } from "../wire/encode.js";
 import type { CallFrame, GoAwayFrame, RefreshFrame, TopicFrame } from "../wire/frame.js";
+import type { Pace } from "./pace.js";
 import type { SessionSettings } from "./settings.js";
 
 /** How a session came to be open. */
@@ -52,6 +53,8 @@ export interface SessionInit {
   readonly encoder: PacketEncoder;
   /** Shared by all sessions of a process; default: no limit. */
   readonly outboxBudget?: OutboxBudget | undefined;
+  /** Shared by all clients of a process. Default: packets are full with as many frames as any. */
+  readonly pace?: Pace | undefined;
   /** Server only: the session's id and the server's epoch. */
   readonly id?: Uint8Array;
   readonly epoch?: Uint8Array;

@@ -23,15 +23,13 @@ import type { OutboxBudget, SessionHost, SessionInit } from "./host.js";
 import { Inbox } from "./inbox.js";
 import { Liveness } from "./liveness.js";
 import { Outbox, unpinned } from "./outbox.js";
+import { BATCH_FRAMES, type Pace } from "./pace.js";
 import type { SessionSettings } from "./settings.js";
 import { SESSION_TABLE, type SessionInput, type SessionState } from "./state.js";
 import { violation } from "./violation.js";
 
 /** Version of the protocol that this package speaks. */
 export const PROTOCOL_VERSION = 1;
-
-/** A packet of call frames is closed at this many frames, or at {@link CHUNK_BYTES}, and written at once. */
-export const BATCH_FRAMES = 16;
 
 const EMPTY = new Uint8Array(0);
 
@@ -64,6 +62,11 @@ export class Session implements PacketOwner {
 
   #control: ControlFrame[] = [];
   #transmitting = false;
+  readonly #pace: Pace | undefined;
+  /** Packets that were written at once, being full, since anything was received. */
+  #early = 0;
+  /** Calls in the packet that brought the last ones: answers go out in packets like those that the calls came in. */
+  #together: number = BATCH_FRAMES;
   /** Number of the last call that this side has opened. */
   #lastOpen = 0;
 
@@ -85,6 +88,7 @@ export class Session implements PacketOwner {
     this.#outbox = new Outbox(this.#budget);
     this.#inbox = new Inbox(init.settings.ackDelayMs);
     this.#liveness = new Liveness(init.settings);
+    this.#pace = init.pace;
   }
 
   /** Where the session stands. */
@@ -204,15 +208,16 @@ export class Session implements PacketOwner {
    */
   receive(bytes: Uint8Array, now: number): void {
     const packet = decodePacket(bytes);
+    this.#early = 0;
     this.#liveness.heard(now);
     if (packet.seq === 0 && packet.frames.length > 0) {
       this.#limitControls(packet.frames, now);
       for (const frame of packet.frames) this.#receiveControl(frame, now);
-      if (this.#state === "open") this.#acknowledged(packet.ack);
+      if (this.#state === "open") this.#acknowledged(packet.ack, now);
       return;
     }
     this.#step("packet");
-    this.#acknowledged(packet.ack);
+    this.#acknowledged(packet.ack, now);
     if (packet.seq === 0) return;
     // Frames without a payload do not wait for room: a side that goes on without acknowledging would fill the memory.
     if (this.bufferedBytes > MAX_OUTBOX_FACTOR * this.#settings.outboxBytes) {
@@ -308,8 +313,24 @@ export class Session implements PacketOwner {
     if (frame.kind === "open") this.#lastOpen = frame.call;
     if (this.#transmitting || this.#state !== "open") return;
     const { frames, bytes } = this.#encoder;
-    if (frames >= BATCH_FRAMES || bytes >= CHUNK_BYTES) this.#host.onWake(true);
-    else if (frames === 1) this.#host.onWake(false);
+    if (frames >= this.#fullAt(frame) || bytes >= CHUNK_BYTES) {
+      this.#early++;
+      this.#host.onWake(true);
+    } else if (frames === 1) this.#host.onWake(false);
+  }
+
+  /** Frames with which the packet that is being made is full, after one like this. */
+  #fullAt({ kind }: CallFrame): number {
+    // Who goes on and on is in no hurry to be heard.
+    if (this.#early >= MANY_PACKETS) return LONG_BATCH_FRAMES;
+    switch (kind) {
+      case "open":
+        return this.#pace === undefined ? BATCH_FRAMES : this.#pace.frames;
+      case "end":
+        return this.#together;
+      default:
+        return BATCH_FRAMES;
+    }
   }
 
   /** Sees to it that the packet that is being made is this session's, and has room. */
@@ -331,6 +352,7 @@ export class Session implements PacketOwner {
     const packet = encoder.finish(this.#outbox.nextSeq, this.#inbox.received);
     // Without a link it may wait for long, and must not pin the buffer it shares with others.
     this.#outbox.add(this.#state === "open" ? packet : unpinned(packet), this.#lastOpen);
+    this.#pace?.written();
   }
 
   yieldEncoder(): void {
@@ -521,7 +543,9 @@ export class Session implements PacketOwner {
     const arrival = this.#inbox.arrive(packet.seq, bytes, now);
     if (arrival === "gap") throw violation(`packet ${packet.seq} after packet ${this.#inbox.received}`);
     if (arrival === "next") {
-      for (const frame of packet.frames) {
+      const { frames } = packet;
+      if (frames[0]?.kind === "open") this.#together = Math.min(frames.length, BATCH_FRAMES);
+      for (const frame of frames) {
         switch (frame.kind) {
           case "data":
           case "open":
@@ -540,11 +564,12 @@ export class Session implements PacketOwner {
     if (this.#inbox.owesMuch) this.#host.onWake(false);
   }
 
-  #acknowledged(seq: number): void {
+  #acknowledged(seq: number, now: number): void {
     if (seq <= this.#outbox.ackedSeq) return;
     if (seq > this.#outbox.lastSeq) {
       throw violation(`an acknowledgement of packet ${seq}; sent are ${this.#outbox.lastSeq}`);
     }
+    this.#pace?.acknowledged(now - this.#outbox.oldestWrittenAt);
     const wasFull = this.#isFull;
     this.#acknowledge(seq);
     if (wasFull) this.#host.onWake(false);
@@ -623,6 +648,9 @@ const POSITIONS_PER_SECOND = 10_000;
 const POSITIONS_AT_ONCE = 10_000;
 /** An outbox that has grown to so many times its bound is not being acknowledged. */
 const MAX_OUTBOX_FACTOR = 2;
+/** From the so manieth full packet on that nothing was received between, packets are longer. */
+const MANY_PACKETS = 3;
+const LONG_BATCH_FRAMES = 64;
 /** A packet that is not flushed early holds this many frames at most. */
 const MAX_BATCH_FRAMES = 256;
 
