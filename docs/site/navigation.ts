@@ -23,6 +23,7 @@ export const navigation: readonly Part[] = [
       "servers.md",
       "auth.md",
       "deploy.md",
+      "fallback.md",
       "cluster.md",
       "SCALING.md",
       "compression.md",
