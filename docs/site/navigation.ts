@@ -10,7 +10,7 @@ export interface Part {
 export const navigation: readonly Part[] = [
   {
     title: "Begin",
-    pages: ["tutorial.md", "calls.md", "connections.md", "fallback.md", "tabs.md", "browser.md", "topics.md"],
+    pages: ["tutorial.md", "calls.md", "connections.md", "browser.md", "tabs.md", "fallback.md", "topics.md"],
   },
   {
     title: "Be sure",
@@ -23,7 +23,6 @@ export const navigation: readonly Part[] = [
       "servers.md",
       "auth.md",
       "deploy.md",
-      "fallback.md",
       "cluster.md",
       "SCALING.md",
       "compression.md",
