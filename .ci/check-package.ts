@@ -14,7 +14,7 @@ interface Packed {
 
 const scratch = mkdtempSync(join(tmpdir(), "hawser-pack-"));
 /** Entries that are not for browsers. */
-const NODE_ONLY = ["./server", "./testing"];
+const NODE_ONLY = ["./inspector", "./server", "./testing"];
 
 const failed: string[] = [];
 

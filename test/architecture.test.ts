@@ -52,7 +52,7 @@ const layers: Readonly<Record<string, Layer>> = {
   testing: { below: everything, pure: false },
   bench: { below: [...everything, "codec", "nats", "testing", "gen"], pure: false, showcase: true },
   tune: { below: ["base", "wire", "compression"], pure: false },
-  cli: { below: [...everything, "gen", "tune", "demo"], pure: false },
+  cli: { below: [...everything, "gen", "inspector", "tune", "demo"], pure: false },
   demo: { below: [...everything, "testing", "gen"], pure: false, showcase: true },
 };
 
@@ -108,7 +108,8 @@ const isOurName = (specifier: string): boolean => /^hawser(\/|$)/.test(specifier
 function fileOf(importer: string, specifier: string): string | undefined {
   if (isOurName(specifier)) return posix.join("src", specifier.slice("hawser".length), "index.ts");
   if (!specifier.startsWith(".")) return undefined;
-  return posix.join(posix.dirname(importer), specifier).replace(/\.js$/, ".ts");
+  const path = posix.join(posix.dirname(importer), specifier).replace(/\.js$/, ".ts");
+  return existsSync(`${path}x`) ? `${path}x` : path;
 }
 
 /** `src/session/state.ts` is in `session`, `src/index.ts` in `index`, `gen/…` in `gen`. */
@@ -204,7 +205,7 @@ function notForBrowsers(sources: Sources, entry: string): string[] {
 }
 
 const sources: Sources = new Map(
-  globSync("src/**/*.ts")
+  globSync("src/**/*.{ts,tsx}")
     .map((path) => path.replaceAll("\\", "/"))
     // What the benchmarks' peers bring along.
     .filter((path) => !path.includes("/node_modules/"))

@@ -47,6 +47,10 @@ async function run(wanted: Wanted): Promise<number> {
       const { runSubscribe } = await import("./subscribe/run.js");
       return runSubscribe(wanted, interruption());
     }
+    case "watch": {
+      const { runWatch } = await import("./watch/run.js");
+      return runWatch(wanted, interruption());
+    }
     case "bench": {
       const { runBench } = await import("./bench/run.js");
       return runBench(wanted, interruption());

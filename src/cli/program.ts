@@ -18,6 +18,8 @@ import { subscriptionOptions } from "./subscribe/arguments.js";
 import type { SubscribeArguments } from "./subscribe/run.js";
 import { type TuneArguments, tuneOptions } from "./tune/arguments.js";
 import { say } from "./values.js";
+import { viewOptions } from "./watch/arguments.js";
+import type { WatchArguments } from "./watch/run.js";
 
 /** What the user wants done. */
 export type Wanted =
@@ -25,6 +27,7 @@ export type Wanted =
   | ({ readonly command: "list" } & ListArguments)
   | ({ readonly command: "describe" } & DescribeArguments)
   | ({ readonly command: "subscribe" } & SubscribeArguments)
+  | ({ readonly command: "watch" } & WatchArguments)
   | ({ readonly command: "bench" } & BenchArguments)
   | { readonly command: "tune"; readonly tune: TuneArguments }
   | { readonly command: "demo"; readonly demo: DemoArguments }
@@ -140,6 +143,28 @@ const subscribe = command(
   },
 );
 
+const watch = command(
+  "watch",
+  object({
+    command: constant("watch"),
+    url: urlArgument,
+    view: viewOptions,
+    target: targetOptions,
+  }),
+  {
+    brief: say("Show a server live: connections, calls, topics, rates."),
+    description: say(
+      "Shows what a node does, second by second, until Ctrl-C or q; s sorts the connections by something else. Where the output is no terminal, it prints a line for each look. The server must have an inspector, which lets you look.",
+    ),
+    usageLine: [literal("URL [OPTION...]")],
+    footer: examples(
+      "hawser watch localhost:8080",
+      "hawser watch wss://api.example.com/rpc --token @token.txt --interval 5s",
+      "hawser watch localhost:8080 --json -n 10 > looks.ndjson",
+    ),
+  },
+);
+
 const bench = command(
   "bench",
   object({
@@ -187,7 +212,7 @@ const demo = command("demo", object({ command: constant("demo"), demo: demoOptio
  */
 export function readCommandLine(argv: readonly string[], version: string): Wanted {
   const nothing = (exitCode: number): Wanted => ({ command: "nothing", exitCode });
-  return runParser(or(call, list, describe, subscribe, bench, tune, demo), "hawser", argv, {
+  return runParser(or(call, list, describe, subscribe, watch, bench, tune, demo), "hawser", argv, {
     help: { command: true, option: { names: ["-h", "--help"] }, onShow: () => nothing(EXIT.ok) },
     version: { value: version, option: true, onShow: () => nothing(EXIT.ok) },
     completion: { command: true, onShow: () => nothing(EXIT.ok) },

@@ -33,6 +33,7 @@ export interface Inspected {
 const DEFAULT_INTERVAL_MS = 1_000;
 const MIN_INTERVAL_MS = 250;
 const MAX_INTERVAL_MS = 60_000;
+const MEASURE_EVERY_MS = 5_000;
 /** Whoever goes on watching is asked for again after this time. */
 const ALLOWED_FOR_MS = 60_000;
 
@@ -99,6 +100,7 @@ class Watch {
   #events: number;
   #methods: MethodLook | undefined;
   #topics: TopicLook | undefined;
+  #measuredAt = Number.NEGATIVE_INFINITY;
 
   constructor(request: WatchRequest, recorder: Recorder, inspected: Inspected, clock: Clock) {
     this.#request = request;
@@ -121,7 +123,8 @@ class Watch {
       response.samples = [...sampler.after(this.#samples)];
       this.#samples = sampler.count;
     }
-    if (sessions !== undefined) response.sessions = listSessions(server, recorder.sessions, sessions);
+    if (sessions !== undefined)
+      response.sessions = listSessions(server, recorder.sessions, sessions, this.#measures(now.clock));
     if (calls !== undefined) response.calls = listCalls(recorder.calls, calls, now);
     if (methods !== undefined) {
       const { list, look } = listMethods(recorder.calls, methods, now, this.#methods);
@@ -143,6 +146,13 @@ class Watch {
       };
     }
     return response;
+  }
+
+  /** Round-trip times of what is shown are measured, but seldom: a ping wakes a telephone. */
+  #measures(now: number): boolean {
+    if (now < this.#measuredAt + MEASURE_EVERY_MS) return false;
+    this.#measuredAt = now;
+    return true;
   }
 }
 

@@ -12,14 +12,22 @@ import type { LiveSession } from "../server/session.js";
 import { matcher, pageOf, type Ranked } from "./page-of.js";
 import { type SessionLog, trafficOf } from "./session-log.js";
 
-/** The sessions that a query asks for. */
+/**
+ * The sessions that a query asks for.
+ *
+ * @param measures whether their round-trip times are measured anew, for the next time
+ */
 export function listSessions(
   { sessions, settings }: InspectedServer,
   log: SessionLog,
   query: SessionQuery,
+  measures: boolean,
 ): MessageInitShape<typeof SessionListSchema> {
   const links = log.linksBySession();
-  const describe = (session: LiveSession) => sessionOf(session, links.get(session.id), log, settings);
+  const describe = (session: LiveSession) => {
+    if (measures) session.measure();
+    return sessionOf(session, links.get(session.id), log, settings);
+  };
   if (query.id !== "") {
     const session = sessions.get(query.id);
     const found = session === undefined ? [] : [describe(session)];

@@ -199,6 +199,11 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
     return SESSION_BYTES + this.#peer.session.bufferedBytes + this.#peer.calls.heldBytes;
   }
 
+  /** Measures {@link LiveSession.rtt} anew. */
+  measure(): void {
+    this.#peer.session.measure(this.#owner.timers.clock());
+  }
+
   /** Writers wait: the outbox is full. */
   get isFull(): boolean {
     return this.#peer.session.fullSince !== Number.POSITIVE_INFINITY;

@@ -53,6 +53,12 @@ export class Liveness {
     return ++this.#pingId;
   }
 
+  /** The number of a ping that measures only: silence after it means nothing. */
+  measure(now: number): number {
+    this.#measuredFrom = now;
+    return ++this.#pingId;
+  }
+
   /** Whether the last ping is still to be answered. */
   get isUnanswered(): boolean {
     return this.#measuredFrom >= 0;

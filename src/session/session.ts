@@ -389,6 +389,12 @@ export class Session implements PacketOwner {
     if (this.#state === "open") this.#sendControl({ kind: "refresh", credentials, withinMs });
   }
 
+  /** Measures the round-trip time anew, unless that is under way. A link on which much comes is never pinged otherwise. */
+  measure(now: number): void {
+    if (this.#state !== "open" || this.#liveness.isUnanswered) return;
+    this.#sendControl({ kind: "ping", id: this.#liveness.measure(now) });
+  }
+
   /** Says where a subscriber is. Lost with the link, as all is that topics say. */
   position(frame: PositionFrame): void {
     if (this.#state === "open") this.#sendControl(frame);

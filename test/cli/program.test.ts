@@ -6,7 +6,7 @@ import { durationMs } from "../../src/cli/values.js";
 import { seededRandom } from "../../src/testing/index.js";
 import { hawser } from "./hawser.js";
 
-const COMMANDS = ["call", "list", "describe", "subscribe", "bench", "tune", "demo"];
+const COMMANDS = ["call", "list", "describe", "subscribe", "watch", "bench", "tune", "demo"];
 
 describe("help", () => {
   test("names every command", async () => {
