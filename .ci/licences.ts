@@ -9,7 +9,13 @@ import { importedPackages, isPermissive } from "./licence-rules.js";
 const FILE = "THIRD_PARTY_LICENSES.md";
 
 /** Packages whose code lies in files of ours, such as pages that are built before publishing. */
-const BUNDLED: readonly string[] = ["@bufbuild/protobuf", "uplot"];
+const BUNDLED: readonly string[] = [
+  "@bufbuild/protobuf",
+  "@preact/signals",
+  "@preact/signals-core",
+  "preact",
+  "uplot",
+];
 
 interface Manifest {
   readonly name: string;
