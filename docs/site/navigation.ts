@@ -27,6 +27,7 @@ export const navigation: readonly Part[] = [
       "SCALING.md",
       "compression.md",
       "observability.md",
+      "inspector.md",
     ],
   },
   { title: "Come over", pages: ["from-socket-io.md", "from-connect.md", "connect.md", "from-trpc.md"] },
