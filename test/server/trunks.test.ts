@@ -261,5 +261,6 @@ test("while a server drains, no lane begins", async () => {
   const drained = server.drain({ timeoutMs: 1_000, spreadMs: 0 });
   await client.greet(2);
   expect(await client.close(2)).toMatchObject({ code: 1001 });
+  expect(client.of(2, "welcome")).toEqual([]);
   await drained;
 });
