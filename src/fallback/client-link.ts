@@ -107,9 +107,11 @@ export class HttpDialler {
           return;
         }
         const text = await textOf(answer);
+        client.end();
         if (!signal.aborted) onFailure(failureOf(answer, text));
       })
       .catch((error: unknown) => {
+        client.end();
         if (signal.aborted) return;
         const reason = error instanceof Error ? error.message : String(error);
         onFailure({ code: CloseCode.abnormal, reason: `no answer over HTTP: ${reason}`, by: undefined });

@@ -17,7 +17,7 @@ import { Notes } from "../support/topics.js";
 import { until } from "../support/until.js";
 import { blockedServer, CLIENTS, open, SOON } from "./blocked.js";
 
-describe.each(CLIENTS)("%s", (name, connectTo) => {
+describe.each(CLIENTS)("%s", (_, connectTo) => {
   test("all four kinds of calls, by polls and by a stream", async () => {
     const { server, url } = await blockedServer();
     const connection = open(connectTo, url);
@@ -273,7 +273,6 @@ describe.each(CLIENTS)("%s", (name, connectTo) => {
     const again = open(connectTo, url);
     await again.ready();
     expect(again.linkKind).toBe("websocket");
-    void name;
   });
 
   test("a WebSocket that gets no answer is given up for HTTP after the time for the handshake", async () => {
