@@ -28,6 +28,8 @@ export interface LinkInfo {
    * `false`.
    */
   readonly local: boolean;
+  /** Server: what carries the link. Client: `undefined`. */
+  readonly transport: "websocket" | "http" | undefined;
   /** Live figures. */
   readonly traffic: Traffic;
   /** The session that the link serves, in hexadecimal; `undefined` until the handshake is done. */

@@ -16,6 +16,7 @@ export class ObservedLink implements LinkInfo {
   readonly side: "client" | "server";
   readonly address: string | undefined;
   readonly local: boolean;
+  readonly transport: LinkInfo["transport"];
   readonly traffic: { -readonly [Key in keyof Traffic]: Traffic[Key] } = {
     bytesIn: 0,
     bytesOut: 0,
@@ -35,10 +36,12 @@ export class ObservedLink implements LinkInfo {
     observer: Observer,
     clock: Clock,
     local = false,
+    transport: LinkInfo["transport"] = undefined,
   ) {
     this.side = side;
     this.address = address;
     this.local = local;
+    this.transport = transport;
     this.#observer = observer;
     this.#clock = clock;
     this.#openedAt = clock();

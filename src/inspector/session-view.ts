@@ -91,7 +91,7 @@ function sessionOf(
     id: session.id,
     identity: session.identity?.id ?? "",
     address: link?.address ?? record?.address ?? "",
-    transport: !session.connected ? "" : link === undefined ? "relayed" : "websocket",
+    transport: !session.connected ? "" : (link?.transport ?? "shared"),
     connected: session.connected,
     openedAt: timestampFromMs(record?.openedAt ?? 0),
     ...(rtt === undefined ? {} : { roundTripMs: rtt }),

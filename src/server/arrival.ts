@@ -55,8 +55,10 @@ export class Arrival implements LinkEvents, GreetingHost {
     if (bytesPerSecond < never) this.#bytes = new TokenBucket(bytesPerSecond);
     carrier.watchBytes(this.#onStrange);
     const clock = sessions.timers.clock;
-    if (observer !== undefined)
-      this.#watch = new ObservedLink("server", this.#address, observer, clock, isFromHere(info));
+    if (observer !== undefined) {
+      const local = isFromHere(info);
+      this.#watch = new ObservedLink("server", this.#address, observer, clock, local, carrier.transport);
+    }
     const open = (): BroadcastLink => {
       const link = carrier.open(this.#watch?.events(this) ?? this);
       return this.#watch?.link(link) ?? link;

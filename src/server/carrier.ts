@@ -5,6 +5,7 @@ import { type PacketCompression, wsLink } from "../driver/ws-link.js";
 
 /** What a link that has come in is carried by: a WebSocket, or what takes its place. */
 export interface Carrier {
+  readonly transport: "websocket" | "http";
   /** Makes the link; called once. It must not call the events before it has returned. */
   open(events: LinkEvents): BroadcastLink;
   /** Takes in no more until {@link Carrier.resume}. */
@@ -18,6 +19,7 @@ export interface Carrier {
 
 /** A WebSocket. */
 export class WebSocketCarrier implements Carrier {
+  readonly transport = "websocket";
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #compression: PacketCompression | undefined;

@@ -145,6 +145,7 @@ export class HttpLinks {
 
 /** The requests of one client. */
 class HttpCarrier implements Carrier {
+  readonly transport = "http";
   readonly #sessions: Sessions;
   readonly #onGone: () => void;
   #link: ServerHttpLink | undefined;

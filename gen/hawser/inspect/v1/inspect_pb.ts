@@ -787,7 +787,8 @@ export type Session = Message<"hawser.inspect.v1.Session"> & {
   address: string;
 
   /**
-   * "websocket"; "relayed" when the link is one of another node; empty without a link.
+   * "websocket" or "http"; "shared" when it goes over a link that is not the session's alone: that of another node, or of several
+   * tabs; empty without a link.
    *
    * @generated from field: string transport = 4;
    */
