@@ -1,20 +1,20 @@
-import type { DescMessage, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
 import { CallerCall } from "../rpc/caller-call.js";
 import { encodeMessage } from "../rpc/payload.js";
-import type { CallOptions, UnaryResponse } from "../rpc/transport.js";
+import type { CallOptions } from "../rpc/transport.js";
 import { type Caller, LogicalCall, notCertain } from "./logical-call.js";
 import type { HedgingPolicy } from "./policy.js";
 import { pushBack } from "./push-back.js";
-import { unaryResult } from "./unary-call.js";
+import { responseMessage } from "./unary-call.js";
 
 /** A unary call that is sent several times, a delay apart; the first good answer is its outcome (gRFC A6). */
 export class HedgedCall<I extends DescMessage, O extends DescMessage> extends LogicalCall {
   readonly #method: DescMethodUnary<I, O>;
   readonly #hedging: HedgingPolicy;
   readonly #payload: Uint8Array;
-  readonly #resolve: (response: UnaryResponse<I, O>) => void;
+  readonly #resolve: (response: MessageShape<O>, call: CallerCall) => void;
   readonly #reject: (error: unknown) => void;
   /** Attempts that have no answer yet. */
   readonly #open = new Set<CallerCall>();
@@ -30,7 +30,7 @@ export class HedgedCall<I extends DescMessage, O extends DescMessage> extends Lo
     hedging: HedgingPolicy,
     input: MessageInitShape<I>,
     options: CallOptions | undefined,
-    resolve: (response: UnaryResponse<I, O>) => void,
+    resolve: (response: MessageShape<O>, call: CallerCall) => void,
     reject: (error: unknown) => void,
   ) {
     super(caller, method, options);
@@ -56,7 +56,7 @@ export class HedgedCall<I extends DescMessage, O extends DescMessage> extends Lo
     this.previousAttempts = this.#sent++;
     const call = new CallerCall(calls, this);
     this.#open.add(call);
-    call.onChange = () => this.#changed(call);
+    call.listener = this;
     call.start(this.#payload, true);
     if (!this.#done && this.#sent < this.#hedging.maxAttempts) {
       retrier.wait(this, this.#hedging.hedgingDelayMs);
@@ -68,7 +68,7 @@ export class HedgedCall<I extends DescMessage, O extends DescMessage> extends Lo
     this.#finish(() => this.#reject(mayHaveRun ? notCertain(error) : error));
   }
 
-  #changed(call: CallerCall): void {
+  changed(call: CallerCall): void {
     if (!call.finished || this.#done) return;
     this.#open.delete(call);
     const { error } = call;
@@ -77,7 +77,7 @@ export class HedgedCall<I extends DescMessage, O extends DescMessage> extends Lo
       this.caller.retrier.succeeded();
       this.#finish(() => {
         try {
-          this.#resolve(unaryResult(this.#method, call));
+          this.#resolve(responseMessage(this.#method, call), call);
         } catch (fault) {
           this.#reject(fault);
         }

@@ -100,11 +100,11 @@ export class StreamCall<I extends DescMessage, O extends DescMessage>
 
   #begin(): void {
     const { call } = this;
-    call.onChange = () => this.#changed(call);
+    call.listener = this;
     call.start(this.#payload, this.#payload !== undefined);
   }
 
-  #changed(call: CallerCall): void {
+  changed(call: CallerCall): void {
     if (!call.finished) {
       // What one request started can be started again by it, as long as there are tokens.
       if (call.receiver.length > 0 && !this.#isServerStreaming) this.#feed?.commit();

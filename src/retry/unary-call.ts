@@ -1,12 +1,11 @@
-import type { DescMessage, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { Code } from "../base/code.js";
 import type { RpcError } from "../base/error.js";
 import { codecOf, type MessageCodec } from "../codec/codec.js";
 import { CallerCall, type OnlyMessage } from "../rpc/caller-call.js";
 import { extraMessage, missingMessage } from "../rpc/client.js";
 import { decodeMessage, encodeMessage } from "../rpc/payload.js";
-import { UnaryResult } from "../rpc/responses.js";
-import type { CallOptions, UnaryResponse } from "../rpc/transport.js";
+import type { CallOptions } from "../rpc/transport.js";
 import { type Caller, LogicalCall } from "./logical-call.js";
 
 const NO_BUFFER = new Uint8Array(0);
@@ -25,7 +24,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage>
   #buffer: Uint8Array = NO_BUFFER;
   #at = 0;
   #length = 0;
-  readonly #resolve: (response: UnaryResponse<I, O>) => void;
+  readonly #resolve: (response: MessageShape<O>, call: CallerCall) => void;
   readonly #reject: (error: unknown) => void;
 
   constructor(
@@ -33,7 +32,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage>
     method: DescMethodUnary<I, O>,
     input: MessageInitShape<I>,
     options: CallOptions | undefined,
-    resolve: (response: UnaryResponse<I, O>) => void,
+    resolve: (response: MessageShape<O>, call: CallerCall) => void,
     reject: (error: unknown) => void,
   ) {
     super(caller, method, options);
@@ -48,7 +47,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage>
   /** Begins an attempt. */
   restart(): void {
     const call = new CallerCall(this.caller.calls, this);
-    call.onChange = () => this.#changed(call);
+    call.listener = this;
     call.startWith(this);
   }
 
@@ -77,7 +76,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage>
     this.#reject(this.outcome(error));
   }
 
-  #changed(call: CallerCall): void {
+  changed(call: CallerCall): void {
     if (!call.finished) {
       if (call.receiver.length > 1) call.cancel(Code.Canceled, extraMessage(this.#method.name));
       return;
@@ -88,7 +87,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage>
     }
     this.caller.retrier.succeeded();
     try {
-      this.#resolve(unaryResult(this.#method, call));
+      this.#resolve(responseMessage(this.#method, call), call);
     } catch (error) {
       this.#reject(error);
     }
@@ -96,17 +95,16 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage>
 }
 
 /**
- * The response of a call that ended well.
+ * The message of a call that ended well.
  *
  * @throws RpcError when it is not one message, or does not decode.
  */
-export function unaryResult<I extends DescMessage, O extends DescMessage>(
-  method: DescMethodUnary<I, O>,
+export function responseMessage<O extends DescMessage>(
+  method: DescMethodUnary<DescMessage, O>,
   call: CallerCall,
-): UnaryResponse<I, O> {
+): MessageShape<O> {
   const response = call.receiver.shift();
   if (response === undefined) throw missingMessage(method.name);
   if (call.receiver.length > 0) throw extraMessage(method.name);
-  const message = decodeMessage(method.output, response, Code.Internal, "yes");
-  return new UnaryResult(method, message, call);
+  return decodeMessage(method.output, response, Code.Internal, "yes");
 }

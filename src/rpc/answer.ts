@@ -207,8 +207,9 @@ class AnswerCall extends Call implements AnsweringCall, ContextCall, GuardedCall
 
   // ---- for the table of calls ----------------------------------------------------------------------------------
 
-  readonly timeLeft = (): number | undefined =>
-    this.heapIndex < 0 ? undefined : Math.max(0, this.dueAt - this.#calls.clock());
+  timeLeft(): number | undefined {
+    return this.heapIndex < 0 ? undefined : Math.max(0, this.dueAt - this.#calls.clock());
+  }
 
   received(): void {
     if (this.finished) return;

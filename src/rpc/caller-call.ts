@@ -50,6 +50,12 @@ export interface OnlyMessage extends MessageWriter {
   bytes(): Uint8Array;
 }
 
+/** Who waits for what becomes of an attempt. */
+export interface CallListener {
+  /** Messages have come, or the attempt is over. */
+  changed(call: CallerCall): void;
+}
+
 /** The side of a call that opened it: one attempt. */
 export class CallerCall extends Call implements CallingCall {
   readonly headers: readonly Header[] | undefined;
@@ -59,8 +65,8 @@ export class CallerCall extends Call implements CallingCall {
   error: RpcError | undefined;
   /** How it failed; says something once there is an error. */
   failure: Failure = "local";
-  /** Called on every change that a reader may wait for. */
-  onChange: (() => void) | undefined;
+  /** Told of every change that a reader may wait for. */
+  listener: CallListener | undefined;
   subscription: Subscription | undefined;
   readonly #plan: CallPlan;
   readonly #calls: Calls;
@@ -184,7 +190,7 @@ export class CallerCall extends Call implements CallingCall {
   }
 
   received(): void {
-    this.onChange?.();
+    this.listener?.changed(this);
   }
 
   expired(): void {
@@ -230,9 +236,9 @@ export class CallerCall extends Call implements CallingCall {
       this.#plan.signal?.removeEventListener("abort", this.#onAbort);
       this.#onAbort = undefined;
     }
-    const { onChange } = this;
-    this.onChange = undefined;
-    onChange?.();
+    const { listener } = this;
+    this.listener = undefined;
+    listener?.changed(this);
   }
 }
 

@@ -10,7 +10,7 @@ import type {
 } from "@bufbuild/protobuf";
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
-import type { CallOptions, StreamResponse, Transport } from "./transport.js";
+import { type CallOptions, type StreamResponse, shorterWays, type Transport } from "./transport.js";
 
 /** A typed client of a service: one function per method, named as in the schema, beginning in lower case. */
 export type Client<Desc extends DescService> = {
@@ -57,12 +57,7 @@ type Input = MessageInitShape<DescMessage>;
 function clientFunction(method: AnyMethod, transport: Transport): unknown {
   switch (method.methodKind) {
     case "unary":
-      return async (request: Input, options?: CallOptions) => {
-        const response = await transport.unary(method, request, options);
-        if (options?.onHeader !== undefined) options.onHeader(response.header);
-        if (options?.onTrailer !== undefined) options.onTrailer(response.trailer);
-        return response.message;
-      };
+      return unaryFunction(method, transport);
     case "server_streaming":
       return (request: Input, options?: CallOptions) =>
         responseMessages(transport.stream(method, new SingleMessage(request), options), options);
@@ -73,6 +68,24 @@ function clientFunction(method: AnyMethod, transport: Transport): unknown {
       return (requests: AsyncIterable<Input>, options?: CallOptions) =>
         responseMessages(transport.stream(method, requests, options), options);
   }
+}
+
+function unaryFunction(method: DescMethodUnary<DescMessage, DescMessage>, transport: Transport): unknown {
+  const whole = async (request: Input, options: CallOptions | undefined) => {
+    const response = await transport.unary(method, request, options);
+    if (options?.onHeader !== undefined) options.onHeader(response.header);
+    if (options?.onTrailer !== undefined) options.onTrailer(response.trailer);
+    return response.message;
+  };
+  const { unary } = transport;
+  const shorter = shorterWays.get(unary);
+  return (request: Input, options?: CallOptions) =>
+    shorter === undefined ||
+    transport.unary !== unary ||
+    options?.onHeader !== undefined ||
+    options?.onTrailer !== undefined
+      ? whole(request, options)
+      : shorter(method, request, options);
 }
 
 /** The one request message of a server-streaming call; a transport that knows it sends it with the call's first frame. */

@@ -92,7 +92,7 @@ export interface ContextCall {
   readonly requestHeaders: readonly Header[] | undefined;
   /** The reason, once the call was cancelled. */
   readonly aborted: RpcError | undefined;
-  readonly timeLeft: () => number | undefined;
+  timeLeft(): number | undefined;
   readonly peer: Transport;
   readonly session: SessionInfo;
   readonly idempotency: IdempotencyContext | undefined;

@@ -41,7 +41,7 @@ class ProxyCall extends Call implements AnsweringCall {
       previousAttempts: 0,
     };
     this.#out = new CallerCall(to, plan);
-    this.#out.onChange = () => this.#onAnswer();
+    this.#out.listener = this;
   }
 
   // ---- from the caller -----------------------------------------------------------------------------------------
@@ -98,9 +98,7 @@ class ProxyCall extends Call implements AnsweringCall {
 
   // ---- from the one who answers --------------------------------------------------------------------------------
 
-  #onAnswer(): void {
-    // Said once more when the present answer is on its way.
-    if (!this.#out.finished) this.#out.onChange = () => this.#onAnswer();
+  changed(): void {
     if (!this.#answering) void this.#answer();
   }
 

@@ -131,3 +131,13 @@ export interface Transport {
     options: CallOptions | undefined,
   ): Promise<StreamResponse<I, O>>;
 }
+
+/** As {@link Transport.unary}, for who wants nothing but the message: no response object, one promise instead of two. */
+export type UnaryMessage = <I extends DescMessage, O extends DescMessage>(
+  method: DescMethodUnary<I, O>,
+  input: MessageInitShape<I>,
+  options: CallOptions | undefined,
+) => Promise<MessageShape<O>>;
+
+/** The shorter ways of transports, by what they are shorter than: who wraps `unary` is not passed by. */
+export const shorterWays: WeakMap<Transport["unary"], UnaryMessage> = new WeakMap();
