@@ -57,7 +57,8 @@ class WsLink implements BroadcastLink {
     ws.on("message", (data: RawData, isBinary: boolean) => this.#onMessage(data as Buffer, isBinary));
     socket.on("drain", this.#onDrain);
     ws.on("error", ignore);
-    ws.once("close", (code: number, reason: Buffer) => {
+    // It happens once; `once` would keep two objects more for it.
+    ws.on("close", (code: number, reason: Buffer) => {
       this.#closed = true;
       clearTimeout(this.#closing);
       socket.off("drain", this.#onDrain);

@@ -25,16 +25,17 @@ export class Calls implements Opener {
   readonly host: CallsHost;
   readonly #init: CallsInit;
   readonly #session: CallSession;
-  readonly #deadlines = new DeadlineHeap<Call>();
+  // Most sessions of a server are idle at most times: what they do not use, they do not have.
+  #deadlines: DeadlineHeap<Call> | undefined;
   /** Calls that were opened by this side, and by the other. */
-  readonly #own = new CallSlots<CallingCall>();
-  readonly #peers = new CallSlots<AnsweringCall>();
+  #own: CallSlots<CallingCall> = NO_SLOTS;
+  #peers: CallSlots<AnsweringCall> = NO_SLOTS;
   /** Calls of this side that wait to be opened, in order. */
   #unopened: Set<CallingCall> = NO_CALLS;
   /** Calls with something to send, in the order of their turns. */
   #turns: Set<Call> = NO_CALLS;
-  #outgoing = new OutgoingMethods();
-  #incoming = new IncomingMethods();
+  #outgoing: OutgoingMethods | undefined;
+  #incoming: IncomingMethods | undefined;
   #nextId: number;
   #lastPeerId = 0;
   #opening: CallingCall | undefined;
@@ -44,7 +45,7 @@ export class Calls implements Opener {
   /** Messages that wait for their readers, on either side. */
   readonly held: Held = { bytes: 0, messages: 0 };
   /** Calls of this side that get their messages from topics. */
-  readonly subscriptions: Subscriptions;
+  #subscriptions: Subscriptions | undefined;
   #starvedAt: number = Number.NEGATIVE_INFINITY;
   #closed: RpcError | undefined;
 
@@ -53,7 +54,6 @@ export class Calls implements Opener {
     this.#init = init;
     this.#session = session;
     this.#nextId = init.role === "client" ? 1 : 2;
-    this.subscriptions = new Subscriptions(session, init.limits);
   }
 
   /** Cuts the handing out of messages into slices, where that is wanted. */
@@ -106,7 +106,7 @@ export class Calls implements Opener {
       return call.fail(tooLarge(length, peerLimits.messageBytes));
     }
     if (end) call.sender.end();
-    if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.#deadlines.set(call, call.deadlineAt);
+    if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.setDeadline(call, call.deadlineAt);
     if (
       length <= WHOLE_BYTES &&
       length + PAYLOAD_COST <= peerLimits.creditBytes &&
@@ -159,7 +159,7 @@ export class Calls implements Opener {
     if (payload !== undefined || end) call.sender.wait(payload, end, undefined);
     if (this.#unopened === NO_CALLS) this.#unopened = new Set();
     this.#unopened.add(call);
-    this.#deadlines.set(call, Math.min(call.deadlineAt, this.#init.clock() + this.#init.maxWaitMs));
+    this.setDeadline(call, Math.min(call.deadlineAt, this.#init.clock() + this.#init.maxWaitMs));
     this.host.onDeadline();
     session.wake();
   }
@@ -183,7 +183,7 @@ export class Calls implements Opener {
       this.#own.size >= peerLimits.calls ||
       !session.writable ||
       // Should the message turn out to be none, the method's name would be lost with it.
-      !this.#outgoing.knows(call.name)
+      this.#outgoing?.knows(call.name) !== true
     ) {
       return false;
     }
@@ -213,7 +213,7 @@ export class Calls implements Opener {
     }
     call.sender.end();
     call.sender.credit = peerLimits.creditBytes - length - PAYLOAD_COST;
-    if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.#deadlines.set(call, call.deadlineAt);
+    if (call.deadlineAt !== Number.POSITIVE_INFINITY) this.setDeadline(call, call.deadlineAt);
     return true;
   }
 
@@ -223,10 +223,17 @@ export class Calls implements Opener {
     const id = this.#nextId;
     this.#nextId += 2;
     call.sender.id = id;
+    if (this.#own === NO_SLOTS) this.#own = new CallSlots();
     this.#own.add(id, call);
     this.#init.pace?.opened();
+    this.#outgoing ??= new OutgoingMethods();
     const { method, name } = this.#outgoing.number(call.name);
     return { call: id, method, name };
+  }
+
+  /** There is another link: subscribers say where they are. */
+  resumed(): void {
+    this.#subscriptions?.resumed();
   }
 
   /** Gives up a call of this side; the other side is told, if it knows of the call. */
@@ -400,6 +407,7 @@ export class Calls implements Opener {
 
   /** Ends a call at a time, unless it is removed before. */
   setDeadline(call: Call, at: number): void {
+    this.#deadlines ??= new DeadlineHeap();
     this.#deadlines.set(call, at);
   }
 
@@ -409,7 +417,7 @@ export class Calls implements Opener {
     if (id === UNOPENED) this.#unopened.delete(call as CallingCall);
     else if (!this.#isOwn(id)) this.#peers.delete(id);
     else if (this.#forget(id) && this.#unopened.size > 0) this.#session.wake();
-    if (call.heapIndex >= 0) this.#deadlines.delete(call);
+    if (call.heapIndex >= 0) this.#deadlines?.delete(call);
     call.receiver.tracker?.close();
     if (call.sender.hasWaiting) {
       this.#turns.delete(call);
@@ -477,8 +485,8 @@ export class Calls implements Opener {
         call.sender.credit = creditBytes;
         this.#unopened.delete(call);
         const frame = call.sender.next(this);
-        if (call.deadlineAt === Number.POSITIVE_INFINITY) this.#deadlines.delete(call);
-        else this.#deadlines.set(call, call.deadlineAt);
+        if (call.deadlineAt === Number.POSITIVE_INFINITY) this.#deadlines?.delete(call);
+        else this.setDeadline(call, call.deadlineAt);
         if (call.sender.hasWaiting) this.#addTurn(call);
         return marked(call, frame);
       }
@@ -527,7 +535,7 @@ export class Calls implements Opener {
   onTopic(frame: TopicFrame): void {
     if (frame.kind === "publication") {
       if (this.#init.role === "server") throw violation("a publication from a client");
-      this.subscriptions.publication(frame);
+      this.#subscriptions?.publication(frame);
       return;
     }
     const { kind, call: id } = frame;
@@ -536,8 +544,10 @@ export class Calls implements Opener {
     if (this.#isOwn(id) !== isOwn) throw violation(`${kind} for call ${id} from the wrong side`);
     // It may have ended while the frame was on its way.
     if (call === undefined) return;
-    if (isOwn) this.subscriptions.attached(call as CallingCall, frame);
-    else (call as AnsweringCall).subscriber?.position(frame);
+    if (isOwn) {
+      this.#subscriptions ??= new Subscriptions(this.#session, this.#init.limits);
+      this.#subscriptions.attached(call as CallingCall, frame);
+    } else (call as AnsweringCall).subscriber?.position(frame);
   }
 
   /**
@@ -553,8 +563,8 @@ export class Calls implements Opener {
     this.#init.pace?.closed(this.#own.size);
     this.#own.clear();
     this.#peers.clear();
-    this.#outgoing = new OutgoingMethods();
-    this.#incoming = new IncomingMethods();
+    this.#outgoing = undefined;
+    this.#incoming = undefined;
     this.#nextId = this.#init.role === "client" ? 1 : 2;
     this.#lastPeerId = 0;
     // Only now, with all tables as in a new session: a call that fails may be attempted again at once.
@@ -580,13 +590,16 @@ export class Calls implements Opener {
 
   /** Earliest deadline, or the time at which messages have waited long enough for room. */
   deadline(): number {
-    return this.#turns.size === 0 ? this.#deadlines.next : Math.min(this.#deadlines.next, this.#starvesAt);
+    const next = this.#deadlines?.next ?? Number.POSITIVE_INFINITY;
+    return this.#turns.size === 0 ? next : Math.min(next, this.#starvesAt);
   }
 
   /** Ends the calls whose deadline has come. */
   expire(now: number): void {
-    for (let call = this.#deadlines.takeDue(now); call !== undefined; call = this.#deadlines.takeDue(now))
+    const deadlines = this.#deadlines;
+    for (let call = deadlines?.takeDue(now); call !== undefined; call = deadlines?.takeDue(now)) {
       call.expired();
+    }
     if (this.#turns.size > 0 && now >= this.#starvesAt) this.#starve(now);
   }
 
@@ -615,6 +628,7 @@ export class Calls implements Opener {
       );
     }
     this.#lastPeerId = id;
+    this.#incoming ??= new IncomingMethods();
     const name = this.#incoming.name(frame.method, frame.name);
     const { limits, answerer } = this.#init;
     // Who cancels may open another call at once; but not for ever, while the handlers of the first ones run on.
@@ -649,8 +663,9 @@ export class Calls implements Opener {
     if ("refused" in call) return this.#refuse(id, call.code, call.message);
     call.sender.id = id;
     call.sender.credit = this.#session.peerLimits.creditBytes;
+    if (this.#peers === NO_SLOTS) this.#peers = new CallSlots();
     this.#peers.add(id, call);
-    if (frame.timeoutMs > 0) this.#deadlines.set(call, this.#init.clock() + frame.timeoutMs);
+    if (frame.timeoutMs > 0) this.setDeadline(call, this.#init.clock() + frame.timeoutMs);
     if (
       frame.payload !== undefined &&
       call.receiver.take(frame.payload, frame.size, false, "") !== undefined
@@ -745,8 +760,9 @@ export class Calls implements Opener {
   }
 }
 
-/** Stands for a set until there is something to put into it: most sessions never wait. */
+/** Stand for a set and a table until there is something to put into them. */
 const NO_CALLS: Set<never> = new Set();
+const NO_SLOTS: CallSlots<never> = new CallSlots();
 
 const PLAIN = { plain: true } as const;
 

@@ -172,7 +172,7 @@ export class Peer implements SessionHost, CallsHost {
 
   onOpen(opened: SessionOpened): void {
     this.#info = undefined;
-    if (opened.resumed) this.calls.subscriptions.resumed();
+    if (opened.resumed) this.calls.resumed();
     this.#events.onOpen(opened);
   }
 

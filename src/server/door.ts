@@ -70,7 +70,8 @@ export class Door {
     };
     if ("refused" in admitted) return refuse(admitted.refused);
     // Not where the request is at hand: what listens to the socket would keep it for as long.
-    socket.once("close", admitted.leave);
+    // It happens once; `once` would keep two objects more for it.
+    socket.on("close", admitted.leave);
     const { info } = admitted;
     if (!this.#asksFirst) return this.#open(request, socket, head, info, undefined);
     // The HTTP server has let go of the socket, and nobody else listens yet.

@@ -60,7 +60,7 @@ export class Session implements PacketOwner {
   #epoch: Uint8Array;
   #peerLimits: WireLimits = DEFAULT_LIMITS;
 
-  #control: ControlFrame[] = [];
+  #control: ControlFrame[] = NO_CONTROL;
   #transmitting = false;
   readonly #pace: Pace | undefined;
   /** Packets that were written at once, being full, since anything was received. */
@@ -436,7 +436,7 @@ export class Session implements PacketOwner {
     this.#seal();
     this.#encoder.claim(this);
     for (const frame of this.#control) this.#encoder.add(frame);
-    this.#control = [];
+    this.#control = NO_CONTROL;
     const ack = this.#state === "open" ? this.#inbox.received : 0;
     if (ack > 0) this.#inbox.acknowledged();
     return this.#encoder.finish(0, ack);
@@ -598,8 +598,10 @@ export class Session implements PacketOwner {
 
   #sendControl(frame: ControlFrame): void {
     // Only the newest pong matters; a flood of pings on a slow link must not pile up answers.
-    if (frame.kind === "pong") this.#control = this.#control.filter((queued) => queued.kind !== "pong");
-    this.#control.push(frame);
+    if (frame.kind === "pong" && this.#control.length > 0)
+      this.#control = this.#control.filter((queued) => queued.kind !== "pong");
+    if (this.#control === NO_CONTROL) this.#control = [frame];
+    else this.#control.push(frame);
     this.#host.onWake(false);
   }
 
@@ -615,7 +617,7 @@ export class Session implements PacketOwner {
   }
 
   #detach(): void {
-    this.#control = [];
+    this.#control = NO_CONTROL;
     // Nothing stands outside the outbox.
     this.#seal();
     this.#outbox.rewind();
@@ -623,7 +625,7 @@ export class Session implements PacketOwner {
   }
 
   #finish(): void {
-    this.#control = [];
+    this.#control = NO_CONTROL;
     this.#reset();
   }
 
@@ -645,6 +647,8 @@ export class Session implements PacketOwner {
 
 /** Outboxes of a process may hold this much each when they hold too much together: a full piece. */
 const SCARCE_BYTES = CHUNK_BYTES;
+/** Stands for the frames that wait as long as there are none. */
+const NO_CONTROL: ControlFrame[] = [];
 const NO_BUDGET: OutboxBudget = { used: 0, limit: Number.POSITIVE_INFINITY };
 /** Honest sides send one per ping interval or go-away. */
 const CONTROLS_PER_SECOND = 100;

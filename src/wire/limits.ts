@@ -87,13 +87,28 @@ export const MAX_DEPTH = 100;
  */
 export function effectiveLimits(limits: WireLimits | undefined): WireLimits {
   const packetBytes = effective("packetBytes", limits);
-  return {
+  const found: WireLimits = {
     packetBytes,
     messageBytes: effective("messageBytes", limits),
     creditBytes: effective("creditBytes", limits),
     headerBytes: Math.min(effective("headerBytes", limits), packetBytes >>> 2),
     calls: effective("calls", limits),
   };
+  if (!isSame(found, latest)) latest = found;
+  return latest;
+}
+
+/** Most peers say the same; they share it. */
+let latest: WireLimits = DEFAULT_LIMITS;
+
+function isSame(a: WireLimits, b: WireLimits): boolean {
+  return (
+    a.packetBytes === b.packetBytes &&
+    a.messageBytes === b.messageBytes &&
+    a.creditBytes === b.creditBytes &&
+    a.headerBytes === b.headerBytes &&
+    a.calls === b.calls
+  );
 }
 
 function effective(key: keyof WireLimits, limits: WireLimits | undefined): number {
