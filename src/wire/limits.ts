@@ -102,13 +102,7 @@ export function effectiveLimits(limits: WireLimits | undefined): WireLimits {
 let latest: WireLimits = DEFAULT_LIMITS;
 
 function isSame(a: WireLimits, b: WireLimits): boolean {
-  return (
-    a.packetBytes === b.packetBytes &&
-    a.messageBytes === b.messageBytes &&
-    a.creditBytes === b.creditBytes &&
-    a.headerBytes === b.headerBytes &&
-    a.calls === b.calls
-  );
+  return (Object.keys(a) as (keyof WireLimits)[]).every((key) => a[key] === b[key]);
 }
 
 function effective(key: keyof WireLimits, limits: WireLimits | undefined): number {
