@@ -66,6 +66,7 @@ const TESTED: readonly string[] = [
   "ts from-trpc.ts",
   "ts generated.ts",
   "ts guarded.ts",
+  "ts inspected.ts",
   "ts news.ts",
   "ts nodes.ts",
   "ts observed.ts",
@@ -294,6 +295,10 @@ describe("README and docs, followed in an empty folder with the packed package",
 
   it("has a server that is observed", async () => {
     expect(await lines("npx tsx observed.ts")).toEqual(["true"]);
+  }, 120_000);
+
+  it("has a server that serves an inspector", async () => {
+    expect(await lines("npx tsx inspected.ts")).toEqual(["200"]);
   }, 120_000);
 
   it("has a connection that says what carries it", async () => {
