@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { InspectService } from "../../gen/hawser/inspect/v1/inspect_pb.js";
-import type { InspectedServer, ServerInspector } from "../server/inspection.js";
+import type { InspectedServer, Inspection, ServerInspector } from "../server/inspection.js";
 import { type InspectorOptions, resolveInspectorOptions } from "./options.js";
 import { Recorder } from "./recorder.js";
 import { Sampler } from "./sampler.js";
@@ -31,7 +31,7 @@ export function inspector(options: InspectorOptions): ServerInspector {
     if (inspected === undefined) throw new Error("the inspector has no server; give it to createServer()");
     return inspected;
   };
-  return {
+  const inspection: Inspection = {
     observer: recorder,
     routes: inspectRoutes(settings, recorder, state, clock),
     needsIdentity: settings.allow !== "loopback",
@@ -52,4 +52,5 @@ export function inspector(options: InspectorOptions): ServerInspector {
     answer: (request: IncomingMessage, response: ServerResponse) => web?.answer(request, response) ?? false,
     close: () => inspected?.sampler.close(),
   };
+  return inspection;
 }

@@ -13,7 +13,7 @@ export * from "../index.js";
 export type { AuthRequest } from "./authentication.js";
 export type { EvictionLimit, ServerEvents } from "./events.js";
 export type { Health } from "./health.js";
-export type { InspectedServer, ServerInspector } from "./inspection.js";
+export type { ServerInspector } from "./inspection.js";
 export type { LimitOptions } from "./limits.js";
 export { type MemoryBrokerOptions, memoryBroker } from "./memory-broker.js";
 export { memoryIdempotencyStore } from "./memory-store.js";

@@ -12,6 +12,15 @@ export interface InspectedServer {
 
 /** What `inspector()` of `hawser/inspector` makes: an option of `createServer`. One for each server. */
 export interface ServerInspector {
+  /**
+   * For HTTP servers that a user brings: answers requests for the page and its files, and says whether the request was for one.
+   * With `listen` they are answered already.
+   */
+  answer(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+/** What a server needs of its inspector. */
+export interface Inspection extends ServerInspector {
   /** Follows what happens. */
   readonly observer: Observer;
   /** The service behind the page. */
@@ -26,23 +35,27 @@ export interface ServerInspector {
   start(server: InspectedServer): void;
   /** The server's WebSocket is served at this path. */
   serving(path: string): void;
-  /**
-   * For HTTP servers that a user brings: answers requests for the page and its files, and says whether the request was for one.
-   * With `listen` they are answered already.
-   */
-  answer(request: IncomingMessage, response: ServerResponse): boolean;
   /** The server is closed. */
   close(): void;
 }
 
-/** @throws TypeError for what `inspector()` has not made, or where nobody would be known. */
-export function checkInspector(inspector: ServerInspector | undefined, authenticates: boolean): void {
-  if (inspector === undefined) return;
-  if (typeof (inspector as Partial<ServerInspector> | null)?.start !== "function")
+/**
+ * The inspector that was given to a server.
+ *
+ * @throws TypeError for what `inspector()` has not made, or where nobody would be known.
+ */
+export function inspectionOf(
+  inspector: ServerInspector | undefined,
+  authenticates: boolean,
+): Inspection | undefined {
+  if (inspector === undefined) return undefined;
+  const inspection = inspector as Partial<Inspection> | null;
+  if (typeof inspection?.start !== "function")
     throw new TypeError("inspector must be what inspector() of hawser/inspector returns");
-  if (inspector.needsIdentity && !authenticates) {
+  if (inspection.needsIdentity === true && !authenticates) {
     throw new TypeError(
       'the inspector lets nobody in without an identity: give createServer() authenticate, or, on your own machine, inspector() allow: "loopback"',
     );
   }
+  return inspection as Inspection;
 }

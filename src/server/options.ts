@@ -19,7 +19,7 @@ import {
   type SessionSettings,
 } from "../session/settings.js";
 import type { AuthRequest } from "./authentication.js";
-import { checkInspector, type ServerInspector } from "./inspection.js";
+import { type Inspection, inspectionOf, type ServerInspector } from "./inspection.js";
 import { LIMIT_KEYS, type LimitOptions, type LimitSettings, resolveLimits } from "./limits.js";
 import { memoryBroker } from "./memory-broker.js";
 import { createSourceCheck } from "./origin.js";
@@ -131,7 +131,7 @@ export interface ServerSettings extends LimitSettings {
   readonly compression: CompressionSettings | undefined;
   readonly idempotencyStore: IdempotencyStore | undefined;
   readonly broker: Broker;
-  readonly inspector: ServerInspector | undefined;
+  readonly inspector: Inspection | undefined;
   readonly graceMs: number;
   readonly maxDetachedSessions: number;
   readonly maxDetachedBytes: number;
@@ -190,8 +190,7 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
   const { reflection = process.env["NODE_ENV"] !== "production" } = options;
   if (typeof reflection !== "boolean")
     throw new TypeError(`reflection must be true or false, not ${String(reflection)}`);
-  const { inspector } = options;
-  checkInspector(inspector, options.authenticate !== undefined);
+  const inspector = inspectionOf(options.inspector, options.authenticate !== undefined);
   const { httpFallback = true } = options;
   if (typeof httpFallback !== "boolean")
     throw new TypeError(`httpFallback must be true or false, not ${String(httpFallback)}`);
@@ -228,11 +227,15 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     maxDetachedSessions: checkInteger("maxDetachedSessions", options.maxDetachedSessions ?? 10_000, 0),
     maxDetachedBytes: checkInteger("maxDetachedBytes", options.maxDetachedBytes ?? 256 * 1024 * 1024, 0),
     logger,
-    observer: observerOf(options, logger),
+    observer: observerOf(options, inspector, logger),
   };
 }
 
-function observerOf({ observer, inspector }: ServerOptions, logger: Logger): Observer | undefined {
+function observerOf(
+  { observer }: ServerOptions,
+  inspector: Inspection | undefined,
+  logger: Logger,
+): Observer | undefined {
   // Alone it needs no guard around each call, which would cost more than it does itself.
   if (observer === undefined) return inspector?.observer;
   const all = [observer, inspector?.observer ?? []].flat();
