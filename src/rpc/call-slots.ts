@@ -40,8 +40,10 @@ export class CallSlots<Call> {
 
   /** Adds a call whose number is not in the table. */
   add(id: number, call: Call): void {
+    if (this.#size >= this.#ids.length && this.#ids.length < MAX_SLOTS) this.#grow();
     let slot = this.#slot(id);
-    if (this.#size >= this.#ids.length || this.#calls[slot] !== undefined) {
+    // In a larger ring the two may meet again.
+    while (this.#calls[slot] !== undefined) {
       this.#makeRoom(slot);
       slot = this.#slot(id);
     }
@@ -83,14 +85,17 @@ export class CallSlots<Call> {
 
   /** A larger ring when this one is half full; otherwise the call in the slot moves out of it. */
   #makeRoom(slot: number): void {
+    const { length } = this.#ids;
+    if (this.#size * 2 >= length && length < MAX_SLOTS) return this.#grow();
+    this.#others ??= new Map();
+    this.#others.set(this.#ids[slot] as number, this.#calls[slot] as Call);
+    this.#calls[slot] = undefined;
+  }
+
+  #grow(): void {
     const calls = this.#calls;
     const ids = this.#ids;
     const { length } = ids;
-    if (length > 0 && (this.#size * 2 < length || length >= MAX_SLOTS)) {
-      this.#others ??= new Map();
-      this.#others.set(ids[slot] as number, calls[slot] as Call);
-      return;
-    }
     const slots = length === 0 ? FIRST_SLOTS : length * 2;
     this.#calls = new Array(slots).fill(undefined);
     this.#ids = new Array(slots).fill(-1);

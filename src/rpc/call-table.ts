@@ -27,6 +27,8 @@ export interface CallSession {
   /** Since when the outbox has been full without a break; `Infinity` when it is not. */
   readonly fullSince: number;
   readonly peerLimits: WireLimits;
+  /** @throws Error while a message is being written: nothing can be sent then. */
+  check(): void;
   send(frame: CallFrame): void;
   sendMessage(frame: OpenFrame | DataFrame | EndFrame, message: MessageWriter): number;
   wake(): void;

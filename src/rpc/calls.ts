@@ -220,6 +220,8 @@ export class Calls implements Opener {
   /** Numbers for the call that is being opened. */
   open(): { readonly call: number; readonly method: number; readonly name: string } {
     const call = this.#opening as CallingCall;
+    // Before the call has a number, or it would count as open.
+    this.#session.check();
     const id = this.#nextId;
     this.#nextId += 2;
     call.sender.id = id;

@@ -45,6 +45,8 @@ export class Pace {
 
   /** A packet was acknowledged, in most cases by an answer, so many milliseconds after it was written. */
   acknowledged(ms: number): void {
+    // Of a packet that was not written to this link, nobody knows.
+    if (!(ms >= 0)) return;
     if (ms < this.#fastest) this.#fastest = ms;
     else if (this.#fastest < ms) this.#fastest += (ms - this.#fastest) * FORGETTING;
   }

@@ -309,6 +309,11 @@ export class Session implements PacketOwner {
     return length;
   }
 
+  /** @throws Error while a message is being written: nothing can be sent then. */
+  check(): void {
+    this.#encoder.check();
+  }
+
   #added(frame: CallFrame): void {
     if (frame.kind === "open") this.#lastOpen = frame.call;
     if (this.#transmitting || this.#state !== "open") return;

@@ -94,12 +94,13 @@ export class PacketEncoder {
   /** Begins a packet, unless the one that is being made is this owner's already. */
   claim(owner: PacketOwner): void {
     if (this.#owner === owner) return;
-    this.#check();
+    this.check();
     this.#owner?.yieldEncoder();
     this.#owner = owner;
   }
 
-  #check(): void {
+  /** @throws Error while a message is being written: nothing can be added then. */
+  check(): void {
     // A getter of a message may do anything, even make a call.
     if (this.#writing) throw new Error("a message is being encoded, and cannot make calls meanwhile");
   }
@@ -127,7 +128,7 @@ export class PacketEncoder {
    * field can hold, or when the frame is of unknown kind.
    */
   add(frame: Frame): void {
-    this.#check();
+    this.check();
     if (this.#body !== undefined) throw new Error("the packet is full: finish it first");
     const size = bodyBytes(frame);
     let need = wrappedBytes(size);
@@ -153,7 +154,7 @@ export class PacketEncoder {
    * @returns the length of the payload; -1 when it cannot be written, and the packet is as it was
    */
   addMessage(frame: DataFrame | OpenFrame | EndFrame, message: MessageWriter): number {
-    this.#check();
+    this.check();
     if (this.#body !== undefined) throw new Error("the packet is full: finish it first");
     const { bound } = message;
     const rest = bodyBytes(frame);
@@ -214,6 +215,7 @@ export class PacketEncoder {
 
   /** Drops the frames added since the last `finish`, for a caller that cannot go on with its packet. */
   discard(): void {
+    this.#keepPlaces();
     this.#buffer = this.#slab;
     this.#start = this.#used;
     this.#pos = this.#used + PACKET_HEAD_BYTES;
@@ -221,6 +223,11 @@ export class PacketEncoder {
     this.#body = undefined;
     this.#plain = false;
     this.#owner = undefined;
+  }
+
+  /** Messages have been told where they lie: the places are not written to again, though the packet is not sent from there. */
+  #keepPlaces(): void {
+    if (this.#frames > 0 && this.#buffer === this.#slab) this.#used = this.#pos;
   }
 
   /** Moves the packet to where `need` more bytes fit: a new slab if it fits there, else a buffer of its own. */
@@ -233,6 +240,7 @@ export class PacketEncoder {
       this.#slab = buffer;
       this.#used = 0;
     } else {
+      this.#keepPlaces();
       buffer = this.#allocate(this.#frames === 0 ? required : Math.max(required, 2 * done));
     }
     if (this.#frames > 0) {

@@ -36,6 +36,7 @@ export class CallerBench {
         this.sent.push(frame);
       },
       // What is not taken here is encoded by itself.
+      check: () => undefined,
       sendMessage: () => -1,
       wake: () => undefined,
       position: () => undefined,

@@ -36,6 +36,35 @@ describe("the table of open calls", () => {
     );
   });
 
+  it("is the same map with more calls than its ring may have slots, and with calls whose slots are the same", () => {
+    const slots = new CallSlots<number>();
+    const map = new Map<number, number>();
+    let next = 1;
+    let state = 20_261_121;
+    const random = () => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return state / 2 ** 32;
+    };
+    for (let round = 0; round < 40_000; round++) {
+      // First more and more, later as many as go.
+      if (map.size < 6_000 && random() < 0.7) {
+        // Numbers far apart come back to the slots of those that are open.
+        if (random() < 0.001) next += 2 * 4_096 - 2;
+        slots.add(next, next);
+        map.set(next, next);
+        next += 2;
+      } else {
+        const ids = [...map.keys()];
+        const id = ids[Math.floor(random() * ids.length)];
+        if (id === undefined) continue;
+        expect(slots.delete(id)).toBe(map.delete(id));
+      }
+    }
+    expect(slots.size).toBe(map.size);
+    expect(slots.all()).toEqual([...map.values()]);
+    for (const id of map.keys()) expect(slots.get(id)).toBe(id);
+  });
+
   it("keeps what lives for long while many come and go, without growing for it", () => {
     const slots = new CallSlots<number>();
     for (let id = 1; id < 200; id += 2) slots.add(id, id);

@@ -639,6 +639,7 @@ describe("an End inside a message", () => {
       peerLimits: DEFAULT_LIMITS,
       send: () => undefined,
       // What is not taken here is encoded by itself.
+      check: () => undefined,
       sendMessage: () => -1,
       wake: () => undefined,
       position: () => undefined,
@@ -717,6 +718,7 @@ describe("an answer that waits for a link", () => {
         peerLimits: DEFAULT_LIMITS,
         send: () => expect.fail("nothing can be sent"),
         // What is not taken here is encoded by itself.
+        check: () => undefined,
         sendMessage: () => -1,
         wake: () => undefined,
         position: () => undefined,

@@ -1,4 +1,5 @@
 // Slabs, payloads beside, and what the encoder refuses.
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodePacket } from "../../src/wire/decode.js";
 import {
@@ -392,6 +393,36 @@ describe("a message that writes itself into the packet", () => {
     idempotencyKey: "key",
     payload: undefined,
   };
+
+  it("leaves the places of messages alone, whatever comes after them", () => {
+    const length = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 1_000, max: 12_000 }));
+    const step = fc.oneof(
+      { weight: 8, arbitrary: fc.record({ message: length, slack: fc.integer({ min: 0, max: 300 }) }) },
+      { weight: 2, arbitrary: fc.record({ frame: length }) },
+      { weight: 2, arbitrary: fc.constantFrom("finish" as const, "discard" as const) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const { encoder } = recording();
+        const written: { readonly bytes: Uint8Array; readonly place: Uint8Array }[] = [];
+        for (const [index, what] of steps.entries()) {
+          if (encoder.full || what === "finish") encoder.finish(index + 1, 0);
+          else if (what === "discard") encoder.discard();
+          if (typeof what === "string") continue;
+          if ("frame" in what) {
+            encoder.add(data(filled(what.frame, index)));
+            continue;
+          }
+          const bytes = filled(what.message, index);
+          const { message, found } = writer(bytes, bytes.length + what.slack);
+          if (encoder.addMessage(end, message) >= 0)
+            written.push({ bytes, place: found.place as Uint8Array });
+        }
+        for (const { bytes, place } of written)
+          expect(Buffer.from(place).equals(Buffer.from(bytes))).toBe(true);
+      }),
+    );
+  });
 
   it("makes the packet that the same frame with a payload makes, whatever its length and its bound", () => {
     // Around the lengths at which a length before it takes another byte.
