@@ -26,6 +26,7 @@ it("a call that a getter makes fails, and leaves nothing behind", async () => {
   const echo = createClient(EchoService, pair.connection);
   const counter = createClient(CounterService, pair.connection);
   await run(echo.echo({ name: "first" }));
+  const { sessionId } = pair.connection;
   let inner: Promise<unknown> | undefined;
   let reads = 0;
   const request = {
@@ -38,8 +39,9 @@ it("a call that a getter makes fails, and leaves nothing behind", async () => {
   };
   expect(await run(echo.echo(request))).toMatchObject({ id: 2n, name: "second" });
   expect(String(await inner)).toMatch(/a message is being encoded, and cannot make calls meanwhile/);
-  // Its method's name was not lost with it.
+  // Its method's name was not lost with it, which would break the protocol.
   expect(await run(counter.read({}))).toMatchObject({ value: 7n });
+  expect(pair.connection.sessionId).toBe(sessionId);
   expect([...pair.sessions].map(({ callsInFlight }) => callsInFlight)).toEqual([0]);
   await pair.close();
   pair.assertFinished();
