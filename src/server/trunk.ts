@@ -1,5 +1,6 @@
 import { CloseCode } from "../base/close.js";
 import { TokenBucket } from "../base/token-bucket.js";
+import { BULK_MARK_BYTES } from "../driver/driver.js";
 import { type BroadcastLink, closeReason, type LinkEvents, sendShared } from "../driver/link.js";
 import type { TimerItem } from "../driver/timers.js";
 import type { EncodedPacket } from "../wire/encode.js";
@@ -13,6 +14,12 @@ import type { Sessions } from "./sessions.js";
 
 /** Each lane may cost an authentication: so many may begin per second, once as many have begun as may be open. */
 const LANES_PER_SECOND = 10;
+
+/** Nobody has so many tabs: a client that has more lanes refused in a second is cut off. */
+const REFUSALS_PER_SECOND = 100;
+
+/** When so many closes of lanes wait behind {@link BULK_MARK_BYTES}, the client that begins another lane is cut off. */
+const UNREAD_CLOSES = 20;
 
 /** What a {@link Trunk} has to know of its server. */
 export interface TrunkOptions {
@@ -35,6 +42,9 @@ export class Trunk implements LinkEvents, TimerItem, GreetingHost {
   readonly #link: BroadcastLink;
   readonly #lanes = new Map<number, Lane>();
   readonly #begun: TokenBucket;
+  readonly #refusals = new TokenBucket(REFUSALS_PER_SECOND);
+  /** Closes of lanes that were sent since the link last had less than {@link BULK_MARK_BYTES} to write. */
+  #unread = 0;
   #lastLane = 0;
   /** Set once it is to be closed, which it is when its lanes are. */
   #closing: { readonly code: number; readonly reason: string } | undefined;
@@ -140,7 +150,7 @@ export class Trunk implements LinkEvents, TimerItem, GreetingHost {
   /** A lane is closed; the other side learns of it when it was this one that closed it. */
   left(lane: Lane, code: number, reason: string, tell: boolean): void {
     if (!this.#lanes.delete(lane.number) || this.#gone) return;
-    if (tell) this.#send(carryClose(lane.number, code, closeReason(reason)));
+    if (tell) this.#tell(lane.number, code, reason);
     if (!this.#closeIfEmpty()) this.#watchEmpty();
   }
 
@@ -150,16 +160,17 @@ export class Trunk implements LinkEvents, TimerItem, GreetingHost {
     if (number <= this.#lastLane) return undefined;
     this.#lastLane = number;
     const { settings, timers } = this.#sessions;
-    const shut = this.#options.whyShut() ?? this.#closing?.reason;
-    if (shut !== undefined) {
-      this.#send(carryClose(number, CloseCode.goingAway, shut));
+    // Each lane ends with a message: who does not read them gets no more, or they would pile up here.
+    if (this.#unread >= UNREAD_CLOSES && this.#isBehind) {
+      this.#cut(CloseCode.tooMany, "refusals are not read");
       return undefined;
     }
+    const shut = this.#options.whyShut() ?? this.#closing?.reason;
+    if (shut !== undefined) return this.#refuse(number, CloseCode.goingAway, shut);
     if (this.#lanes.size >= settings.maxLanes || this.#begun.tryTake(1, timers.clock()) > 0) {
       settings.observer?.limited?.({ limit: "maxLanes", address: this.#info.remoteAddress });
       const reason = `${settings.maxLanes} lanes of this connection are open, or were begun in short time (maxLanes)`;
-      this.#send(carryClose(number, CloseCode.tooMany, reason));
-      return undefined;
+      return this.#refuse(number, CloseCode.tooMany, reason);
     }
     const lane = new Lane(number, this);
     lane.greeting = new Greeting(this.#sessions, () => lane, this.#info, { host: this });
@@ -168,8 +179,20 @@ export class Trunk implements LinkEvents, TimerItem, GreetingHost {
     return lane;
   }
 
-  #send(message: Uint8Array): void {
+  #refuse(number: number, code: number, reason: string): undefined {
+    if (this.#refusals.tryTake(1, this.#sessions.timers.clock()) === 0) this.#tell(number, code, reason);
+    else this.#cut(CloseCode.tooMany, `more than ${REFUSALS_PER_SECOND} lanes were refused in a second`);
+  }
+
+  /** Tells the other side that a lane is closed. */
+  #tell(number: number, code: number, reason: string): void {
+    this.#unread = this.#isBehind ? this.#unread + 1 : 0;
+    const message = carryClose(number, code, closeReason(reason));
     this.#link.send({ head: message, body: undefined, bytes: message.length, room: 0, plain: true });
+  }
+
+  get #isBehind(): boolean {
+    return this.#link.bufferedBytes > BULK_MARK_BYTES;
   }
 
   #closeIfEmpty(): boolean {
