@@ -37,6 +37,10 @@ export class Door {
   readonly #byAddress = new Map<string, number>();
   /** Why nobody is let in any more. */
   #closed: string | undefined;
+  /** Turn away whom `authenticate` has not answered for yet, before there is a link. */
+  readonly #asking = new Set<(reason: string) => void>();
+  /** Settles when those have their answer who were being asked for when the door was shut. */
+  #answered: Promise<void> | undefined;
 
   constructor(sessions: Sessions) {
     this.#sessions = sessions;
@@ -44,14 +48,21 @@ export class Door {
     this.#upgrader = createUpgrader(session.limits.packetBytes, compression, maxLanes > 0);
   }
 
-  /** Turns everybody away from now on. */
+  /** Turns everybody away from now on, also who is being authenticated before there is a link. */
   shut(reason: string): void {
     this.#closed = reason;
+    if (this.#asking.size === 0) return;
+    for (const turnAway of this.#asking) turnAway(reason);
+    this.#answered = new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** Closes links that have no session yet. Settles when all links are gone. */
+  /** Closes links that have no session yet. Settles when all links are gone, and whoever was on the way in has an answer. */
   async close(code: number, reason: string): Promise<void> {
     this.shut(reason);
+    await Promise.all([this.#answered, this.#empty(code, reason)]);
+  }
+
+  async #empty(code: number, reason: string): Promise<void> {
     const gone = new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
     });
@@ -77,7 +88,8 @@ export class Door {
     // The HTTP server has let go of the socket, and nobody else listens yet.
     const ignore = () => socket.destroy();
     socket.on("error", ignore);
-    void this.authenticate(info).then((result) => {
+    void this.authenticate(info).then((answer) => {
+      const result = this.unlessShut(answer);
       if ("refused" in result) return refuse(result.refused);
       socket.off("error", ignore);
       if (!socket.destroyed) this.#open(request, socket, head, info, result.identity);
@@ -124,16 +136,18 @@ export class Door {
     return { info, leave: this.#counted(counted ? remoteAddress : undefined) };
   }
 
-  /** Who is there, where that is asked before there is a link. */
+  /** Who is there, where that is asked before there is a link; {@link Door.unlessShut} says whether it still matters. */
   async authenticate(info: UpgradeInfo): Promise<Authenticated> {
     if (!this.#asksFirst) return { identity: undefined };
     const { settings, wallClock, timers } = this.#sessions;
     const { handshakeTimeoutMs } = settings.session;
-    let cancel: () => void = () => undefined;
-    const late = new Promise<Authenticated>((resolve) => {
-      const reason = `authentication took longer than ${handshakeTimeoutMs} ms`;
-      cancel = timers.after(handshakeTimeoutMs, () => resolve({ refused: { status: 503, reason } }));
+    let turnAway: (reason: string) => void = () => undefined;
+    const turnedAway = new Promise<Authenticated>((resolve) => {
+      turnAway = (reason) => resolve({ refused: { status: 503, reason } });
     });
+    this.#asking.add(turnAway);
+    const late = `authentication took longer than ${handshakeTimeoutMs} ms`;
+    const cancel = timers.after(handshakeTimeoutMs, () => turnAway(late));
     const asked = authenticate(settings, wallClock(), info, "", "upgrade").then(
       (identity): Authenticated => ({ identity }),
       (error: unknown): Authenticated => {
@@ -143,9 +157,15 @@ export class Door {
         };
       },
     );
-    const result = await Promise.race([asked, late]);
+    const result = await Promise.race([asked, turnedAway]);
     cancel();
+    this.#asking.delete(turnAway);
     return result;
+  }
+
+  /** The same as long as the door is open. To be asked at the last moment: it may have been shut since the hook has answered. */
+  unlessShut(result: Authenticated): Authenticated {
+    return this.#closed === undefined ? result : { refused: { status: 503, reason: this.#closed } };
   }
 
   /** A link has come in, or a trunk of several. */

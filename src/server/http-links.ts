@@ -102,7 +102,7 @@ export class HttpLinks {
       refuse(request, response, status, reason);
     };
     if ("refused" in admitted) return turnAway(admitted.refused);
-    const result = await this.#door.authenticate(info);
+    const result = this.#door.unlessShut(await this.#door.authenticate(info));
     if ("refused" in result) {
       admitted.leave();
       return turnAway(result.refused);
