@@ -41,7 +41,11 @@ export class Web {
     const { url = "", method, headers } = request;
     const [wanted = ""] = url.split("?", 1);
     if (wanted !== path && !wanted.startsWith(`${path}/`)) return false;
-    const refused = checkSource({ headers, localAddress: request.socket.localAddress });
+    const refused = checkSource({
+      headers,
+      localAddress: request.socket.localAddress,
+      isUpgrade: false,
+    });
     if (refused !== undefined) say(response, 403, refused);
     else if (method !== "GET" && method !== "HEAD") say(response, 405, "GET only", { allow: "GET, HEAD" });
     // Its files are named from here. Relative, because a proxy may have put something in front.

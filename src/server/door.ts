@@ -74,7 +74,7 @@ export class Door {
   /** Takes an upgrade request for the path that is served. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { settings } = this.#sessions;
-    const admitted = this.admit(request);
+    const admitted = this.admit(request, true);
     const refuse = ({ status, reason, headers }: Refused) => {
       settings.observer?.refused?.({ address: admitted.info.remoteAddress, status, reason });
       refuseUpgrade(socket, status, reason, headers);
@@ -103,13 +103,17 @@ export class Door {
   }
 
   /** Why a request may not be made at all, by where it comes from; `undefined`: it may. */
-  checkSource(request: IncomingMessage): string | undefined {
+  checkSource(request: IncomingMessage, isUpgrade: boolean): string | undefined {
     const { localAddress } = request.socket;
-    return this.#sessions.settings.checkSource({ headers: headersOf(request), localAddress });
+    return this.#sessions.settings.checkSource({
+      headers: headersOf(request),
+      localAddress,
+      isUpgrade,
+    });
   }
 
   /** Whether a request may begin a link, which is counted until it leaves. */
-  admit(request: IncomingMessage): Admission {
+  admit(request: IncomingMessage, isUpgrade: boolean): Admission {
     const { settings } = this.#sessions;
     const { url = "" } = request;
     const headers = headersOf(request);
@@ -120,7 +124,7 @@ export class Door {
       refused: { status, reason, headers: more },
     });
     if (this.#closed !== undefined) return refused(503, this.#closed);
-    const wrongSource = this.checkSource(request);
+    const wrongSource = this.checkSource(request, isUpgrade);
     if (wrongSource !== undefined) return refused(403, wrongSource);
     const { maxConnections, maxConnectionsPerAddress } = settings;
     if (this.#connections >= maxConnections) {

@@ -93,7 +93,7 @@ export class HttpLinks {
   }
 
   async #open(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const admitted = this.#door.admit(request);
+    const admitted = this.#door.admit(request, false);
     const { info } = admitted;
     const turnAway = ({ status, reason, headers = {} }: Refused) => {
       const { observer } = this.#sessions.settings;
@@ -124,7 +124,7 @@ export class HttpLinks {
   /** Whether the request may be made where it comes from; it is answered when it may not. */
   #checkSource(request: IncomingMessage, response: ServerResponse): boolean {
     response.setHeader(VERSION_HEADER, VERSION);
-    const wrong = this.#door.checkSource(request);
+    const wrong = this.#door.checkSource(request, false);
     if (wrong !== undefined) {
       const address = request.socket.remoteAddress;
       this.#sessions.settings.observer?.refused?.({ address, status: 403, reason: wrong });

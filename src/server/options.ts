@@ -66,7 +66,8 @@ export interface ServerOptions extends SessionOptions, LimitOptions {
   /**
    * Hosts that requests may name: `"example.com"`, `"*.example.com"`; `"*"` for any. Default: any, but connections from this
    * machine itself, without a proxy's headers, must name it by `localhost` or an address: a page whose name leads to
-   * 127.0.0.1 could read everything otherwise (DNS rebinding).
+   * 127.0.0.1 could read everything otherwise (DNS rebinding). Pages can send a proxy's headers with requests that open no
+   * WebSocket (the HTTP fallback, the inspector's page), where only `trustedProxies` makes them count.
    */
   readonly allowedHosts?: "*" | readonly string[];
   /**
@@ -191,6 +192,7 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
   if (typeof reflection !== "boolean")
     throw new TypeError(`reflection must be true or false, not ${String(reflection)}`);
   const inspector = inspectionOf(options.inspector, options.authenticate !== undefined);
+  const trustedProxies = checkInteger("trustedProxies", options.trustedProxies ?? 0, 0);
   const { httpFallback = true } = options;
   if (typeof httpFallback !== "boolean")
     throw new TypeError(`httpFallback must be true or false, not ${String(httpFallback)}`);
@@ -216,9 +218,9 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     authenticateAt,
     queryToken,
     refreshBeforeMs: checkDuration("refreshBeforeMs", options.refreshBeforeMs ?? 30_000),
-    checkSource: createSourceCheck(options.allowedOrigins, options.allowedHosts),
+    checkSource: createSourceCheck(options.allowedOrigins, options.allowedHosts, trustedProxies > 0),
     httpFallback,
-    trustedProxies: checkInteger("trustedProxies", options.trustedProxies ?? 0, 0),
+    trustedProxies,
     compression: resolveCompression(options.compression),
     idempotencyStore: options.idempotencyStore,
     broker: checkBroker(options.broker) ?? memoryBroker(),

@@ -18,34 +18,40 @@ export interface RequestSource {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Address that the connection came in at. */
   readonly localAddress: string | undefined;
+  /** It asks for a WebSocket: a page chooses none of its headers, as it does with `fetch`. */
+  readonly isUpgrade: boolean;
 }
 
-/** Headers by which a proxy tells that it is one. A page cannot send them. */
+/** Headers by which a proxy tells that it is one. A page can send them, too, but not when it opens a WebSocket. */
 const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
 
 /**
- * Makes the check of `Origin` and `Host` for upgrade requests. Browsers let any page open a WebSocket to any server, with
+ * Makes the check of `Origin` and `Host` for upgrade requests and those that take their place. Browsers let any page open a WebSocket to any server, with
  * its cookies: the origin is all that tells them apart (RFC 6455 section 10.2).
  *
  * @param origins `"*"`, or origins like `https://app.example.com` and `https://*.example.com`; `undefined`: the same host.
  * @param hosts `"*"`, or names like `example.com` and `*.example.com`; `undefined`: any, but for connections from this machine
  * itself, which must mean this machine (DNS rebinding).
+ * @param behindProxy every request comes through a proxy. Otherwise only a request for a WebSocket is believed that it came
+ * through one: a page whose name was rebound to this machine is of the same origin, and may say so by `fetch`.
  * @returns why a request is turned away; `undefined` when it is not
  * @throws TypeError that names a pattern which is none
  */
 export function createSourceCheck(
   origins: "*" | readonly string[] | undefined,
   hosts: "*" | readonly string[] | undefined,
+  behindProxy: boolean,
 ): (source: RequestSource) => string | undefined {
   const originPatterns = origins === "*" ? undefined : (origins ?? []).map(parseOrigin);
   const hostPatterns = hosts === undefined || hosts === "*" ? undefined : hosts.map(parseHost);
   const allowed = (host: string) => hostPatterns?.some((pattern) => matches(pattern, host)) === true;
 
-  return ({ headers, localAddress }) => {
+  return ({ headers, localAddress, isUpgrade }) => {
     const { origin } = headers;
     const host = hostNameOf(headers["host"]);
     if (hosts !== "*" && !allowed(host)) {
-      const isLocal = isLoopback(localAddress) && !wasForwarded(headers);
+      const mayBeForwarded = isUpgrade || behindProxy;
+      const isLocal = isLoopback(localAddress) && !(mayBeForwarded && wasForwarded(headers));
       const isOwn = isLocal && isThisMachine(host);
       if ((isLocal || hosts !== undefined) && !isOwn)
         return `the host ${JSON.stringify(host)} is not allowed here (allowedHosts)`;

@@ -145,6 +145,33 @@ describe("who is not let in", () => {
     },
   );
 
+  test.each(["open", "send", "poll", "stream"])(
+    "a page whose name was rebound to this machine: %s is answered with 403, whatever proxy it pretends to come through",
+    async (what) => {
+      const { port } = await serve();
+      const link = await rawLink(port);
+      for (const name of ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"]) {
+        const answer = await rawPost(port, {
+          "hawser-do": what,
+          "hawser-link": what === "open" ? "" : link.id,
+          "hawser-number": "1",
+          host: "evil.example",
+          origin: "http://evil.example",
+          [name]: "192.0.2.1",
+        });
+        expect(answer.status, name).toBe(403);
+      }
+      expect((await link.send(1, hello())).status).toBe(204);
+    },
+  );
+
+  test("behind a proxy that is said to be there, the host may be any", async () => {
+    const { port } = await serve({ trustedProxies: 1 });
+    const link = await rawLink(port, { host: "app.example", "x-forwarded-for": "192.0.2.1" });
+    expect(link.opened.status).toBe(200);
+    expect((await link.send(1, hello())).status).toBe(204);
+  });
+
   test("a page asks first, and only those of allowed origins may", async () => {
     const { port } = await serve({ allowedOrigins: ["https://app.example.com"] });
     const ask = (origin: string, wanted = "content-type,hawser-do,hawser-link") =>

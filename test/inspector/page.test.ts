@@ -274,5 +274,7 @@ describe("its files", () => {
     expect((await get("/inspect/", { origin: "https://evil.example" })).status).toBe(403);
     expect((await get("/inspect/", { host: "rebound.example" })).status).toBe(403);
     expect((await get("/inspect/page.js", { host: "rebound.example" })).status).toBe(403);
+    const rebound = { host: "rebound.example", "x-forwarded-for": "192.0.2.1" };
+    expect((await get("/inspect/", rebound)).status).toBe(403);
   });
 });

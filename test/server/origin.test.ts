@@ -14,9 +14,18 @@ function lets(
     origins,
     hosts,
     localAddress = "10.0.0.7",
-  }: { origins?: Patterns; hosts?: Patterns; localAddress?: string } = {},
+    isUpgrade = true,
+    behindProxy = false,
+  }: {
+    origins?: Patterns;
+    hosts?: Patterns;
+    localAddress?: string;
+    isUpgrade?: boolean;
+    behindProxy?: boolean;
+  } = {},
 ): boolean {
-  return createSourceCheck(origins, hosts)({ headers, localAddress }) === undefined;
+  const check = createSourceCheck(origins, hosts, behindProxy);
+  return check({ headers, localAddress, isUpgrade }) === undefined;
 }
 
 describe("Origin", () => {
@@ -105,6 +114,17 @@ describe("Host", () => {
   it("stops a page whose name was rebound to this machine, though its origin is the same host", () => {
     expect(lets({ host: "evil.com:8080", origin: "http://evil.com:8080" }, local)).toBe(false);
   });
+
+  it.each(["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"])(
+    "stops such a page over HTTP too, where it may send %s itself",
+    (name) => {
+      const headers = { host: "evil.com:8080", origin: "http://evil.com:8080", [name]: "1.2.3.4" };
+      const request = { ...local, isUpgrade: false };
+      expect(lets(headers, request)).toBe(false);
+      expect(lets(headers, { ...request, behindProxy: true })).toBe(true);
+      expect(lets(headers, { ...request, hosts: ["evil.com"] })).toBe(true);
+    },
+  );
 
   it("may be any behind a proxy on this machine, and over a network", () => {
     expect(lets({ host: "app.example.com", "x-forwarded-for": "1.2.3.4" }, local)).toBe(true);
