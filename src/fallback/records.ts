@@ -68,6 +68,78 @@ export class RecordError extends Error {
   }
 }
 
+/**
+ * Bytes of a body as they come. They are copied together, so that a body of many small chunks, or of many small records, takes
+ * no more than its length.
+ */
+export class BodyCollector {
+  readonly #expected: number;
+  #room: Uint8Array | undefined;
+  #filled = 0;
+
+  /** @param expected the length of the whole, or the most that it can be */
+  constructor(expected: number) {
+    this.#expected = expected;
+  }
+
+  /** So many bytes have come. */
+  get length(): number {
+    return this.#filled;
+  }
+
+  /** All that has come. */
+  get bytes(): Uint8Array {
+    return this.#room?.subarray(0, this.#filled) ?? NOTHING;
+  }
+
+  add(bytes: Uint8Array): void {
+    if (this.#room === undefined && bytes.length === this.#expected) {
+      // Nothing is copied when it comes in one piece. A plain view: messages must not carry Buffers, whose slice() differs,
+      // into users' code.
+      this.#room = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    } else
+      this.#room = grown(
+        this.#room,
+        this.#filled,
+        bytes,
+        Math.max(this.#expected, this.#filled + bytes.length),
+      );
+    this.#filled += bytes.length;
+  }
+}
+
+/**
+ * Looks through a whole body, and keeps nothing of it.
+ *
+ * @throws RecordError when it is none, or holds a record that is too long.
+ */
+export function checkBody(body: Uint8Array, maxBytes: number): void {
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  let at = 0;
+  while (at + RECORD_HEAD_BYTES <= body.length) {
+    const length = view.getUint32(at + 1);
+    checkLength(length, maxBytes);
+    at += RECORD_HEAD_BYTES + length;
+  }
+  if (at !== body.length) throw new RecordError("a body ends in the middle of a record", CloseCode.malformed);
+}
+
+/** The records of a body that was checked, one after the other: all at once would take many times its length. */
+export function* recordsOf(body: Uint8Array): Generator<HttpRecord> {
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  for (let at = 0; at < body.length; ) {
+    const begin = at + RECORD_HEAD_BYTES;
+    const end = begin + view.getUint32(at + 1);
+    yield { kind: body[at] as number, content: body.subarray(begin, end) };
+    at = end;
+  }
+}
+
+function checkLength(length: number, maxBytes: number): void {
+  if (length <= maxBytes) return;
+  throw new RecordError(`a record of ${length} bytes is over the limit of ${maxBytes}`, CloseCode.tooBig);
+}
+
 /** Puts records together from the chunks that a body comes in. */
 export class RecordReader {
   readonly #maxBytes: number;
@@ -105,12 +177,7 @@ export class RecordReader {
         if (this.#headLength < RECORD_HEAD_BYTES) break;
       }
       const length = new DataView(this.#head.buffer).getUint32(1);
-      if (length > this.#maxBytes) {
-        throw new RecordError(
-          `a record of ${length} bytes is over the limit of ${this.#maxBytes}`,
-          CloseCode.tooBig,
-        );
-      }
+      checkLength(length, this.#maxBytes);
       let content: Uint8Array | undefined;
       if (this.#content === undefined && chunk.length - at >= length) {
         // Nothing is copied when it is all here.

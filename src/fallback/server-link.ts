@@ -87,6 +87,7 @@ export class ServerHttpLink implements BroadcastLink, TimerItem {
     const { timers } = this.#init;
     this.#closing = { code, reason, giveUpAt: timers.clock() + CLOSE_TIMEOUT_MS };
     timers.atLatest(this, this.#closing.giveUpAt);
+    this.#up.stop();
     this.#down.record(encodeClose(code, reason));
     this.#down.end(() => this.#finish(code, reason));
   }
@@ -193,7 +194,7 @@ export class ServerHttpLink implements BroadcastLink, TimerItem {
     this.#gone = true;
     const { timers, events, onGone } = this.#init;
     timers.delete(this);
-    this.#up.end();
+    this.#up.stop();
     this.#down.destroy();
     onGone();
     events.onClose(code, reason);

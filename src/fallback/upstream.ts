@@ -1,15 +1,22 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { CloseCode } from "../base/close.js";
 import { BODY_BYTES, MAX_SENDS } from "./protocol.js";
-import { type HttpRecord, RECORD_HEAD_BYTES, RecordError, RecordReader } from "./records.js";
+import {
+  BodyCollector,
+  checkBody,
+  type HttpRecord,
+  RECORD_HEAD_BYTES,
+  RecordError,
+  recordsOf,
+} from "./records.js";
 
 /** A `send` request that is not handled yet. */
 interface Arriving {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  bytes: number;
-  /** Its records, when all have come. */
-  records: HttpRecord[] | undefined;
+  readonly body: BodyCollector;
+  /** All of it has come, and can be read. */
+  whole: boolean;
 }
 
 /** What an {@link Upstream} tells its link. */
@@ -57,60 +64,57 @@ export class Upstream {
     if (number >= this.#next + MAX_SENDS)
       return refuse(request, response, 409, "too many requests ahead of their turn");
     const most = this.#maxPacketBytes + RECORD_HEAD_BYTES;
-    if (Number(request.headers["content-length"] ?? 0) > most) {
-      return this.#tooLong(request, response, most);
-    }
+    const announced = Number(request.headers["content-length"] ?? most);
+    if (!(announced <= most)) return this.#tooLong(request, response, most);
     const before = this.#arriving.get(number);
     if (before !== undefined) this.#drop(number, before, 409, "the request was made again");
-    const arriving: Arriving = { request, response, bytes: 0, records: undefined };
+    const arriving: Arriving = { request, response, body: new BodyCollector(announced), whole: false };
     this.#arriving.set(number, arriving);
-    const reader = new RecordReader(this.#maxPacketBytes);
-    const records: HttpRecord[] = [];
     request.on("data", (chunk: Buffer) => {
       if (this.#arriving.get(number) !== arriving) return;
-      arriving.bytes += chunk.length;
-      this.#bytes += chunk.length;
       this.#events.onBytes(chunk.length);
+      // That may have been too much.
       if (this.#arriving.get(number) !== arriving) return;
-      if (arriving.bytes > most) {
+      if (arriving.body.length + chunk.length > most) {
         this.#forget(number, arriving);
         return this.#tooLong(request, response, most);
       }
-      if (this.#bytes > most + BODY_BYTES)
+      if (this.#bytes + chunk.length > most + BODY_BYTES)
         return this.#drop(number, arriving, 429, "too much has come ahead of its turn");
-      try {
-        for (const record of reader.read(chunk)) records.push(record);
-      } catch (error) {
-        this.#forget(number, arriving);
-        if (!(error instanceof RecordError)) throw error;
-        refuse(request, response, 413, error.message);
-        this.#events.onBroken(error.closeCode, error.message);
-      }
+      this.#bytes += chunk.length;
+      arriving.body.add(chunk);
     });
     request.once("end", () => {
       if (this.#arriving.get(number) !== arriving) return;
-      if (!reader.isComplete) {
+      try {
+        checkBody(arriving.body.bytes, this.#maxPacketBytes);
+      } catch (error) {
         this.#forget(number, arriving);
-        const reason = "a body ends in the middle of a record";
-        reply(response, 400, reason);
-        return this.#events.onBroken(CloseCode.malformed, reason);
+        if (!(error instanceof RecordError)) throw error;
+        reply(response, error.closeCode === CloseCode.tooBig ? 413 : 400, error.message);
+        return this.#events.onBroken(error.closeCode, error.message);
       }
-      arriving.records = records;
+      arriving.whole = true;
       this.#handle();
     });
     request.once("error", ignore);
     response.once("close", () => {
       // The client has given it up before all of it was there.
-      if (this.#arriving.get(number) === arriving && arriving.records === undefined)
-        this.#forget(number, arriving);
+      if (this.#arriving.get(number) === arriving && !arriving.whole) this.#forget(number, arriving);
     });
   }
 
-  /** Nothing is handled any more; requests that wait are answered. */
-  end(): void {
+  /**
+   * Nothing is handled or kept any more. Requests that wait are answered as if they had been: why the link ends is for the
+   * answer to a `poll` to say.
+   */
+  stop(): void {
     this.#ended = true;
-    for (const [number, arriving] of [...this.#arriving])
-      this.#drop(number, arriving, 404, "the link is closed");
+    for (const [number, arriving] of [...this.#arriving]) {
+      this.#forget(number, arriving);
+      arriving.request.resume();
+      reply(arriving.response, 204);
+    }
   }
 
   #handle(): void {
@@ -120,12 +124,12 @@ export class Upstream {
       while (!this.#paused && !this.#ended) {
         const number = this.#next;
         const arriving = this.#arriving.get(number);
-        if (arriving?.records === undefined) break;
+        if (arriving?.whole !== true) break;
         this.#forget(number, arriving);
         this.#next++;
         // Answered first: what is handled may take its time, and may end the link.
         reply(arriving.response, 204);
-        for (const record of arriving.records) {
+        for (const record of recordsOf(arriving.body.bytes)) {
           if (this.#ended) break;
           this.#events.onRecord(record);
         }
@@ -148,7 +152,7 @@ export class Upstream {
 
   #forget(number: number, arriving: Arriving): void {
     this.#arriving.delete(number);
-    this.#bytes -= arriving.bytes;
+    this.#bytes -= arriving.body.length;
   }
 }
 

@@ -294,6 +294,35 @@ describe("size", () => {
     expect(kinds(await answer)).toEqual([1009]);
   });
 
+  test("what a stranger sends past that is not waited for: it is answered at once, and nothing of it is kept", async () => {
+    const { port } = await serve();
+    const link = await rawLink(port);
+    const closed = link.poll(1);
+    const request = httpRequest({
+      host: "127.0.0.1",
+      port,
+      path: "/rpc",
+      method: "POST",
+      agent: false,
+      headers: {
+        "content-type": "application/vnd.hawser.v1",
+        "content-length": "1000000",
+        "hawser-do": "send",
+        "hawser-link": link.id,
+        "hawser-number": "2",
+      },
+    });
+    request.on("error", () => undefined);
+    const answered = new Promise<number | undefined>((resolve) => {
+      request.on("response", ({ statusCode }) => resolve(statusCode));
+    });
+    // Not all of it: the rest never comes.
+    request.write(new Uint8Array(40_000));
+    expect(await answered).toBe(204);
+    expect(kinds(await closed)).toEqual([1009]);
+    request.destroy();
+  });
+
   test.each([
     ["a body", 700_000, (bytes: number) => new Uint8Array(bytes)],
     ["a record, by its length alone", 300_000, () => new Uint8Array([0, 0x7f, 0xff, 0xff, 0xff])],
