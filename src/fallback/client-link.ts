@@ -3,11 +3,12 @@ import type { Link, LinkEvents, LinkKind } from "../driver/link.js";
 import type { Schedule } from "../driver/timers.js";
 import type { EncodedPacket } from "../wire/encode.js";
 import {
-  BODY_BYTES,
   CLOSE_TIMEOUT_MS,
   CONTENT_TYPE,
+  FIRST_BODY_BYTES,
   LINK_HEADER,
   NUMBER_HEADER,
+  nextBodyBytes,
   OPERATION_HEADER,
   type Operation,
   VERSION,
@@ -72,11 +73,13 @@ const RETRY_MS = 100;
 /** Below this, a link that was fuller has drained. */
 const DRAIN_MARK_BYTES = 64 * 1024;
 
-/** Opens links over HTTP, and remembers between them whether streamed answers come through. */
+/** Opens links over HTTP, and remembers between them what the way is like. */
 export class HttpDialler {
   readonly init: HttpDialInit;
   /** A streamed answer was held back on its way here. */
   buffered = false;
+  /** Most bytes of records that go into a body. */
+  bodyBytes: number = FIRST_BODY_BYTES;
 
   constructor(init: HttpDialInit) {
     this.init = init;
@@ -227,7 +230,7 @@ class ClientHttpLink implements HttpLink {
       let count = 0;
       for (const record of this.#queue) {
         const length = record.reduce((sum, part) => sum + part.length, 0);
-        if (count > 0 && bytes + length > BODY_BYTES) break;
+        if (count > 0 && bytes + length > this.#dialler.bodyBytes) break;
         bytes += length;
         count++;
       }
@@ -240,8 +243,11 @@ class ClientHttpLink implements HttpLink {
   }
 
   async #sendBody(number: number, body: Uint8Array<ArrayBuffer>): Promise<void> {
+    const dialler = this.#dialler;
+    const since = performance.now();
     const answer = await this.#request("send", number, body, drained);
     if (answer === undefined || this.#closed) return;
+    dialler.bodyBytes = nextBodyBytes(dialler.bodyBytes, body.length, performance.now() - since);
     this.#sends--;
     this.#underWay -= body.length;
     this.#sendSome();

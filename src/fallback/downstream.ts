@@ -1,6 +1,13 @@
 import type { ServerResponse } from "node:http";
+import type { Clock } from "../base/clock.js";
 import type { EncodedPacket } from "../wire/encode.js";
-import { BODY_BYTES, CONTENT_TYPE, PROBE_BYTES } from "./protocol.js";
+import {
+  CONTENT_TYPE,
+  FIRST_BODY_BYTES,
+  nextBodyBytes,
+  PROBE_BYTES,
+  SLOWEST_BYTES_PER_MS,
+} from "./protocol.js";
 import { encodeRecord, joined, RECORD_HEAD_BYTES, RecordKind, recordHead } from "./records.js";
 
 /** Up to here a packet is copied behind the head of its record, instead of being written on its own. */
@@ -21,6 +28,8 @@ interface Batch {
   readonly number: number;
   readonly parts: readonly Uint8Array[];
   readonly bytes: number;
+  /** When it was given. */
+  readonly at: number;
 }
 
 /**
@@ -28,6 +37,7 @@ interface Batch {
  * in the streamed answer.
  */
 export class Downstream {
+  readonly #clock: Clock;
   readonly #onRoom: () => void;
   readonly #onGap: () => void;
   #queue: Uint8Array[] = [];
@@ -37,6 +47,10 @@ export class Downstream {
   #batch: Batch | undefined;
   #pollNumber = 0;
   #waiting: ServerResponse | undefined;
+  /** The last `poll` that was answered, as long as the answer is on its way out. */
+  #answered: ServerResponse | undefined;
+  /** Most bytes of records that go into an answer. */
+  #bodyBytes: number = FIRST_BODY_BYTES;
   #answersSoon = false;
   #stream: ServerResponse | undefined;
   /** Written to the stream, and not with the operating system yet. */
@@ -47,10 +61,12 @@ export class Downstream {
   #ended = false;
 
   /**
+   * @param clock in milliseconds
    * @param onRoom there is less to write than before
    * @param onGap the request that records went out by is gone; of a stream that was moved to: for good
    */
-  constructor(onRoom: () => void, onGap: () => void) {
+  constructor(clock: Clock, onRoom: () => void, onGap: () => void) {
+    this.#clock = clock;
     this.#onRoom = onRoom;
     this.#onGap = onGap;
   }
@@ -61,9 +77,19 @@ export class Downstream {
     return this.#queuedBytes + answered + this.#streamBytes;
   }
 
-  /** Whether a request is there that records can go out by at any time. */
+  /** Whether a `poll` is there that records can go out by. */
+  get isPolled(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  /** Whether a request is there that records can go out by at any time, or by which some are going out. */
   get isAttended(): boolean {
-    return this.#waiting !== undefined || (this.#moved && this.#stream !== undefined);
+    return this.isPolled || (this.#moved ? this.#stream : this.#answered) !== undefined;
+  }
+
+  /** How long a slow client may be busy with the last answer after it has gone out, in milliseconds. */
+  get answerMs(): number {
+    return this.#moved ? 0 : (this.#batch?.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
   }
 
   /** Whether records go out in the streamed answer. */
@@ -104,23 +130,33 @@ export class Downstream {
       // The client has given up the one before, which may not have noticed yet.
       const batch = this.#batch;
       if (batch !== undefined) {
-        answer(response, batch.parts, batch.bytes);
+        this.#watch(response);
+        this.#give(response, batch);
         return true;
       }
     } else if (number !== this.#pollNumber + 1) return false;
-    const freed = this.#batch !== undefined;
+    const batch = this.#batch;
     this.#batch = undefined;
+    if (batch !== undefined)
+      this.#bodyBytes = nextBodyBytes(this.#bodyBytes, batch.bytes, this.#clock() - batch.at);
     this.#pollNumber = number;
     this.#dismiss();
     this.#waiting = response;
+    this.#watch(response);
+    this.#answer();
+    if (batch !== undefined) this.#onRoom();
+    return true;
+  }
+
+  #watch(response: ServerResponse): void {
     response.once("close", () => {
-      if (this.#waiting !== response) return;
-      this.#waiting = undefined;
+      if (this.#waiting === response) this.#waiting = undefined;
+      else if (this.#answered === response) {
+        this.#answered = undefined;
+        if (this.#ended && this.#records.length === 0) return this.#whenOut?.();
+      } else return;
       this.#onGap();
     });
-    this.#answer();
-    if (freed) this.#onRoom();
-    return true;
   }
 
   /** The `poll` that waits has waited long enough. */
@@ -187,6 +223,7 @@ export class Downstream {
     this.#stream = undefined;
     if (stream?.writableFinished === false) stream.destroy();
     this.#dismiss();
+    this.#dropAnswered();
     this.#queue = [];
     this.#records = [];
     this.#queuedBytes = 0;
@@ -238,7 +275,7 @@ export class Downstream {
     let bytes = 0;
     let records = 0;
     for (const record of this.#records) {
-      if (records > 0 && bytes + record.bytes > BODY_BYTES) break;
+      if (records > 0 && bytes + record.bytes > this.#bodyBytes) break;
       entries += record.entries;
       bytes += record.bytes;
       records++;
@@ -246,11 +283,23 @@ export class Downstream {
     const parts = this.#queue.splice(0, entries);
     this.#records.splice(0, records);
     this.#queuedBytes -= bytes;
-    this.#batch = { number: this.#pollNumber, parts, bytes };
-    const whenOut = this.#ended && this.#records.length === 0 ? this.#whenOut : undefined;
-    if (whenOut !== undefined) response.once("close", whenOut);
+    const batch = { number: this.#pollNumber, parts, bytes, at: this.#clock() };
+    this.#batch = batch;
+    this.#give(response, batch);
+  }
+
+  /** Answers a `poll`. From when that has gone out, the next one is waited for. */
+  #give(response: ServerResponse, { parts, bytes }: Batch): void {
+    this.#dropAnswered();
+    this.#answered = response;
     answer(response, parts, bytes);
-    this.#onGap();
+  }
+
+  /** Whoever polls again wants no more of the answer before: what nobody reads of it would pile up in the socket. */
+  #dropAnswered(): void {
+    const answered = this.#answered;
+    this.#answered = undefined;
+    if (answered?.writableFinished === false) answered.destroy();
   }
 
   /** Another `poll` has taken the place of the one that waits. */

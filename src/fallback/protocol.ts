@@ -24,6 +24,29 @@ export const MAX_SENDS = 4;
 export const BODY_BYTES: number = 256 * 1024;
 
 /**
+ * Bodies begin with this many bytes at most: they count when they are whole, and on a slow network that must not take as long as
+ * the silence of a dead one.
+ */
+export const FIRST_BODY_BYTES: number = 64 * 1024;
+/** A body of full length that was through in this time, in milliseconds, makes the next ones twice as long. */
+const FAST_MS = 1_000;
+/** One that took longer than this makes them as short as the first ones. */
+const SLOW_MS = 5_000;
+
+/** How long the next bodies may be, after one of `bytes` was through in `tookMs` where they could have `limit` bytes. */
+export function nextBodyBytes(limit: number, bytes: number, tookMs: number): number {
+  if (tookMs > SLOW_MS) return FIRST_BODY_BYTES;
+  // A short one says little about the way.
+  return tookMs < FAST_MS && bytes >= limit / 2 ? Math.min(2 * limit, BODY_BYTES) : limit;
+}
+
+/** A way that carries less than this, in bytes per millisecond, counts as broken. */
+export const SLOWEST_BYTES_PER_MS = 8;
+
+/** A request has this long to come as a whole, in milliseconds: the longest packet, at some ten kilobytes per second. */
+export const REQUEST_TIMEOUT_MS = 120_000;
+
+/**
  * Length of a probe's content. Proxies that hold answers back until a buffer is full may let small ones pass, and the first ones;
  * this is more than a few buffers of nginx, and fills none of the usual sizes to its end.
  */

@@ -49,6 +49,7 @@ export class ServerHttpLink implements BroadcastLink, TimerItem {
       onBroken: (code, reason) => this.close(code, reason),
     });
     this.#down = new Downstream(
+      timers.clock,
       () => {
         if (!this.#gone) events.onDrain();
       },
@@ -146,14 +147,15 @@ export class ServerHttpLink implements BroadcastLink, TimerItem {
         this.#down.tidy();
       } else next = Math.min(next, this.#streamSince + HOLD_MS);
     }
-    if (this.#down.isAttended) {
-      if (!this.#down.isStreamed) {
-        if (now >= this.#polledAt + HOLD_MS) this.#down.release();
-        else next = Math.min(next, this.#polledAt + HOLD_MS);
-      }
-    } else if (now >= this.#seenAt + silenceMs) {
-      return this.#finish(CloseCode.abnormal, `no request came for ${silenceMs} ms`);
-    } else next = Math.min(next, this.#seenAt + silenceMs);
+    const silentAt = this.#seenAt + silenceMs + this.#down.answerMs;
+    if (this.#down.isPolled) {
+      if (now >= this.#polledAt + HOLD_MS) this.#down.release();
+      else next = Math.min(next, this.#polledAt + HOLD_MS);
+    } else if (!this.#down.isAttended) {
+      if (now >= silentAt)
+        return this.#finish(CloseCode.abnormal, `no request came for ${Math.round(now - this.#seenAt)} ms`);
+      next = Math.min(next, silentAt);
+    }
     timers.atLatest(this, next);
   }
 
@@ -168,7 +170,7 @@ export class ServerHttpLink implements BroadcastLink, TimerItem {
       return this.#finish(CloseCode.abnormal, "the stream broke");
     }
     this.#seen();
-    this.#init.timers.atLatest(this, this.#seenAt + this.#init.silenceMs);
+    this.#init.timers.atLatest(this, this.#seenAt + this.#init.silenceMs + this.#down.answerMs);
   }
 
   #onRecord({ kind, content }: HttpRecord): void {

@@ -16,6 +16,7 @@ import { CloseCode } from "../base/close.js";
 import { hex } from "../base/hex.js";
 import type { TopicFigures } from "../base/observer.js";
 import { Timers } from "../driver/timers.js";
+import { REQUEST_TIMEOUT_MS } from "../fallback/protocol.js";
 import type { PublishedAt, PublishOptions, Topic } from "../rpc/topic.js";
 import type { Transport } from "../rpc/transport.js";
 import { checkPresence } from "../topics/define.js";
@@ -216,11 +217,13 @@ class HawserServer implements Server {
     checkKeys("listen()", options, ["port", "host", "path"]);
     if (this.#own !== undefined) throw new Error("listen() was called before; a server listens once");
     const path = checkPath(options.path);
-    const { handshakeTimeoutMs } = this.sessions.settings.session;
-    // Slow requests (Slowloris) end when a handshake would have had to.
+    const { maxConnections, session } = this.sessions.settings;
+    const { handshakeTimeoutMs } = session;
+    // Slow requests (Slowloris) end when a handshake would have had to. Bodies are those of links over HTTP, whose greeting
+    // has its own time, and which may be on a slow network.
     const timeouts = {
       headersTimeout: handshakeTimeoutMs,
-      requestTimeout: handshakeTimeoutMs,
+      requestTimeout: Math.max(handshakeTimeoutMs, REQUEST_TIMEOUT_MS),
       connectionsCheckingInterval: Math.min(1_000, handshakeTimeoutMs),
     };
     const http = createHttpServer(timeouts, (request, response) => {
@@ -229,6 +232,8 @@ class HawserServer implements Server {
       response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });
       response.end(`This is a Hawser server; connect a WebSocket client to ${path}\n`);
     });
+    if (Number.isFinite(maxConnections))
+      http.maxConnections = maxConnections * SOCKETS_PER_LINK + SPARE_SOCKETS;
     this.#own = http;
     this.attach(http, { path });
     return this.#started.then(() => this.#listen(http, options, path));
@@ -374,6 +379,11 @@ class HawserServer implements Server {
     attachment.letGo();
   }
 }
+
+/** What a client keeps open for a link over HTTP: a poll, a stream, and two requests that bring something. */
+const SOCKETS_PER_LINK = 4;
+/** For whoever is turned away, with an answer, and for questions after the server's health. */
+const SPARE_SOCKETS = 100;
 
 /** Reason of closes and refusals. */
 const GOING_AWAY = "the server is going away";
