@@ -60,8 +60,8 @@ class Connector implements Connection {
   #attempt: Attempt | undefined;
   /** Where HTTP may take the place of WebSockets. */
   readonly #detour: Detour | undefined;
-  /** Of a WebSocket, beside a link over HTTP that is open. */
-  #probeDial: Dial | undefined;
+  /** Of a WebSocket, beside a link over HTTP that is open; with a dial when there are credentials for it. */
+  #probing: { dial?: Dial | undefined } | undefined;
   /** Numbers the attempts, so that what an abandoned one still says is not heard. */
   #generation = 0;
   #attempts = 0;
@@ -357,31 +357,38 @@ class Connector implements Connection {
 
   /** While the session is open over HTTP, tries a WebSocket beside it. */
   #tryWebSocket(): void {
-    const generation = this.#generation;
-    if (this.#probeDial !== undefined) {
+    if (this.#probing !== undefined) {
       // It takes too long.
       this.#callOffProbe();
       return this.#planProbe();
     }
-    const isWanted = () => this.#generation === generation && this.#state === "open";
-    if (!isWanted()) return;
+    if (this.#state !== "open" || this.#driver.link?.kind === "websocket") return;
     if (!this.#mayConnect()) return this.#planProbe();
+    const probe = {};
+    this.#probing = probe;
+    // It is called off when the link is gone, or when this takes too long.
+    const isWanted = () => this.#probing === probe && this.#state === "open";
+    this.#timers.atLatest(this.#probe, this.#timers.clock() + this.#settings.session.handshakeTimeoutMs);
     this.#credentials().then(
       (token) => {
-        if (isWanted()) this.#probeWith(token);
+        if (isWanted()) this.#probeWith(token, probe, isWanted);
       },
-      () => this.#planProbe(),
+      () => {
+        if (!isWanted()) return;
+        this.#callOffProbe();
+        this.#planProbe();
+      },
     );
   }
 
-  #probeWith(token: string): void {
+  #probeWith(token: string, probe: { dial?: Dial | undefined }, isWanted: () => boolean): void {
     let own = -1;
     const current = () => this.#generation === own && !this.#isClosed();
-    const dial = this.#open(
+    probe.dial = this.#open(
       { token, current, overHttp: false },
       (link) => {
-        if (this.#probeDial !== dial) return link.close(CloseCode.normal, "no longer needed");
-        this.#probeDial = undefined;
+        if (!isWanted()) return link.close(CloseCode.normal, "no longer needed");
+        this.#probing = undefined;
         this.#timers.delete(this.#probe);
         const old = this.#driver.link;
         own = ++this.#generation;
@@ -392,13 +399,11 @@ class Connector implements Connection {
         old?.close(CloseCode.goingAway, "the session goes on over a WebSocket");
       },
       () => {
-        if (this.#probeDial !== dial) return;
+        if (!isWanted()) return;
         this.#callOffProbe();
         this.#planProbe();
       },
     );
-    this.#probeDial = dial;
-    this.#timers.atLatest(this.#probe, this.#timers.clock() + this.#settings.session.handshakeTimeoutMs);
   }
 
   #planProbe(): void {
@@ -408,13 +413,15 @@ class Connector implements Connection {
 
   #callOffProbe(): void {
     this.#timers.delete(this.#probe);
-    this.#probeDial?.abort();
-    this.#probeDial = undefined;
+    this.#probing?.dial?.abort();
+    this.#probing = undefined;
   }
 
   /** The link is gone, or is to be taken for gone. */
   #linkDown(code: number, reason: string): void {
     const wasOpen = this.#peer.session.state === "open";
+    const broke = code === CloseCode.abnormal || code === CloseCode.noStatus;
+    if (!wasOpen && broke && this.#driver.link?.kind === "websocket") this.#detour?.broke();
     this.#driver.setLink(undefined);
     this.#peer.linkDown();
     if (wasOpen) {
@@ -494,6 +501,7 @@ class Connector implements Connection {
       const overHttp = this.#driver.link?.kind !== "websocket";
       this.#detour.opened(overHttp);
       if (overHttp) this.#planProbe();
+      else this.#timers.delete(this.#probe);
     }
     this.#setState("open");
     if (opened.resumed) this.#events.emit("resumed", { resent: opened.resent, attempts, downMs });

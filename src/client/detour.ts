@@ -46,7 +46,7 @@ export class Detour {
       return false;
     }
     this.#failures += tookTooLong ? FAILURES : 1;
-    return by === "between" || this.#failures >= (this.#wasOpen ? FAILURES_AFTER_OPEN : FAILURES);
+    return by === "between" || this.#failures >= this.#patience;
   }
 
   /** A WebSocket was opened and gave no Welcome in time. */
@@ -54,6 +54,16 @@ export class Detour {
     this.#isMute = true;
     this.#blocked = true;
     this.#probes = Math.max(this.#probes, MOST_DOUBLINGS);
+  }
+
+  /** A WebSocket was opened, and broke before its Welcome: something on the way lets no frames through, or the server fell. */
+  broke(): void {
+    this.#failures++;
+    if (this.#blocked || this.#failures >= this.#patience) this.mute();
+  }
+
+  get #patience(): number {
+    return this.#wasOpen ? FAILURES_AFTER_OPEN : FAILURES;
   }
 
   /** A session is open. */
@@ -82,12 +92,13 @@ export class Detour {
 }
 
 /**
- * Neither a WebSocket nor HTTP could be opened. What is reported: what the server itself says; that something on the way wants
- * neither; otherwise nothing that would make a client give up.
+ * Neither a WebSocket nor HTTP could be opened. What is reported: what the server itself says; otherwise nothing that would make
+ * a client give up: what something on the way says may be over soon.
  */
 export function worst(webSocket: DialFailure, http: DialFailure): DialFailure {
-  if (http.by === "server" || http.code === CloseCode.unauthenticated) return http;
-  const final = webSocket.code === CloseCode.permissionDenied || webSocket.code === CloseCode.unauthenticated;
-  const code = http.by !== "between" && final ? CloseCode.abnormal : webSocket.code;
+  if (http.by === "server") return http;
+  const { code: first } = webSocket;
+  const isFinal = first === CloseCode.permissionDenied || first === CloseCode.unauthenticated;
+  const code = isFinal ? CloseCode.abnormal : first;
   return { code, reason: `${webSocket.reason}; over HTTP: ${http.reason}` };
 }

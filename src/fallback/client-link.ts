@@ -103,7 +103,7 @@ export class HttpDialler {
       .post(http, open, new Uint8Array(0), signal)
       .then(async (answer) => {
         const id = answer.header(LINK_HEADER);
-        if (answer.status === 200 && id !== undefined && answer.header(VERSION_HEADER) === VERSION) {
+        if (answer.status === 200 && id !== undefined && isOurs(answer)) {
           await drained(answer);
           if (signal.aborted) return;
           onOpen(new ClientHttpLink(this, client, http, { ...headers, [LINK_HEADER]: id }, events, abort));
@@ -282,10 +282,11 @@ class ClientHttpLink implements HttpLink {
   async #stream(): Promise<void> {
     const reader = new RecordReader(this.#dialler.init.maxPacketBytes);
     let proven = false;
+    let whole = false;
     let reason = "the streamed answer ended";
     try {
       const answer = await this.#post("stream", undefined, new Uint8Array(0));
-      if (answer.status !== 200) throw new Error(`HTTP ${answer.status}`);
+      if (answer.status !== 200 || !isOurs(answer)) throw new Error(whatWas(answer));
       for await (const chunk of answer.body) {
         if (this.#closed) return;
         for (const record of reader.read(chunk)) {
@@ -297,14 +298,16 @@ class ClientHttpLink implements HttpLink {
           else this.#early.push(record);
         }
       }
+      whole = true;
     } catch (error) {
       reason = `the streamed answer broke: ${error instanceof Error ? error.message : String(error)}`;
     }
     if (this.#closed) return;
     this.#streamEnded = true;
     if (this.#moved && this.#early === undefined) this.#down(CloseCode.abnormal, reason);
-    // It ended before it was used: what was held back came at the end, or never.
-    else if (!this.#moved && !proven) this.#dialler.buffered = true;
+    // It ended before it was used: what was held back came at the end, or never. The probe came too late then, if it came; when
+    // the stream broke behind it, the way may be good.
+    else if (!this.#moved && this.#early?.length === 0 && (whole || !proven)) this.#dialler.buffered = true;
   }
 
   #onRecord({ kind, content }: HttpRecord): void {
@@ -346,10 +349,11 @@ class ClientHttpLink implements HttpLink {
       if (this.#closed) return undefined;
       try {
         const answer = await this.#post(what, number, body);
-        if (answer.status === 200 || answer.status === 204) return await read(answer);
-        reason = `HTTP ${answer.status}: ${await textOf(answer)}`;
         // Something in between may have a bad moment; what the server itself says stands.
-        if (answer.header(VERSION_HEADER) !== undefined && answer.status !== 429) break;
+        const ours = isOurs(answer);
+        if (ours && (answer.status === 200 || answer.status === 204)) return await read(answer);
+        reason = `${whatWas(answer)}: ${await textOf(answer)}`;
+        if (ours && answer.status !== 429) break;
       } catch (error) {
         reason = error instanceof Error ? error.message : String(error);
       }
@@ -393,13 +397,20 @@ function failureOf(answer: HttpAnswer, text: string): HttpFailure {
   const { status } = answer;
   const by =
     answer.header(VERSION_HEADER) !== undefined ? "server" : status < 500 ? ("between" as const) : undefined;
+  // Only the server's word is final: a portal that wants to be signed in to, or a proxy, may say something else soon.
+  const said = by === "server" ? status : 0;
   const code =
-    status === 401
-      ? CloseCode.unauthenticated
-      : status === 403
-        ? CloseCode.permissionDenied
-        : CloseCode.abnormal;
+    said === 401 ? CloseCode.unauthenticated : said === 403 ? CloseCode.permissionDenied : CloseCode.abnormal;
   return { code, reason: `HTTP ${status}${text === "" ? "" : `: ${text}`}`, by };
+}
+
+/** Whether the server itself has answered. */
+function isOurs(answer: HttpAnswer): boolean {
+  return answer.header(VERSION_HEADER) === VERSION;
+}
+
+function whatWas(answer: HttpAnswer): string {
+  return `HTTP ${answer.status}${isOurs(answer) ? "" : ", which is not the Hawser server's answer"}`;
 }
 
 async function drained(answer: HttpAnswer): Promise<true> {

@@ -1,4 +1,5 @@
 // A server whose WebSockets are blocked on the way, as by a proxy that answers upgrades with 403.
+import { createHash } from "node:crypto";
 import { createServer as createHttpServer, request as httpRequest, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
@@ -20,8 +21,8 @@ export interface Blocked {
   readonly server: Server;
   readonly port: number;
   readonly url: string;
-  /** Upgrades are refused: with 403, by silence, or not at all. */
-  block: "403" | "silence" | false;
+  /** Upgrades are refused with 403, or by silence; are let through and cut at the first frame; or nothing happens to them. */
+  block: "403" | "silence" | "first frame" | false;
   /** Upgrade requests so far. */
   readonly upgrades: number;
   /** Requests of links over HTTP so far, by what they were for. */
@@ -64,7 +65,15 @@ export async function blockedServer(options: Partial<ServerOptions> = {}): Promi
     socket.on("error", () => undefined);
     if (blocked.block === false) upgrade?.(request, socket, head);
     else if (blocked.block === "silence") silent.add(socket);
-    else socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    else if (blocked.block === "first frame") {
+      const accept = createHash("sha1")
+        .update(`${String(request.headers["sec-websocket-key"])}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+        .digest("base64");
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: hawser.v1\r\n\r\n`,
+      );
+      socket.once("data", () => socket.destroy());
+    } else socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
   });
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const { port } = http.address() as AddressInfo;

@@ -9,14 +9,16 @@ interface Asked {
   readonly number: number;
   readonly body: Uint8Array;
   answer(status: number, body: AsyncIterable<Uint8Array> | Uint8Array): void;
+  /** As {@link Asked.answer}, by something on the way. */
+  intercept(status: number, body: AsyncIterable<Uint8Array> | Uint8Array): void;
   fail(): void;
 }
 
 const packetOf = (...bytes: number[]) => encodeRecord(RecordKind.packet, new Uint8Array(bytes));
 const move = () => encodeRecord(RecordKind.move);
 
-/** A link that is open; `asked` are its requests, which the test answers. */
-async function openLink() {
+/** A link that is being opened; `next` gives its requests, which the test answers. */
+function dialLink() {
   const asked: Asked[] = [];
   const heard: string[] = [];
   const dialler = new HttpDialler({
@@ -39,6 +41,10 @@ async function openLink() {
               const header = (name: string) => ({ "hawser-link": "id", "hawser-version": "1" })[name];
               resolve({ status, header, body: chunks instanceof Uint8Array ? oneChunk(chunks) : chunks });
             },
+            intercept(status, chunks) {
+              const body = chunks instanceof Uint8Array ? oneChunk(chunks) : chunks;
+              resolve({ status, header: () => undefined, body });
+            },
           });
         }),
     }),
@@ -57,8 +63,14 @@ async function openLink() {
     };
     dialler.dial("ws://localhost/rpc", {}, events, resolve, reject);
   });
+  return { opened, next, heard, dialler };
+}
+
+/** The same when it is open. */
+async function openLink() {
+  const { opened, next, ...rest } = dialLink();
   (await next("open")).answer(200, new Uint8Array(0));
-  return { link: await opened, next, heard, dialler };
+  return { link: await opened, next, ...rest };
 }
 
 async function* oneChunk(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -142,4 +154,69 @@ test("a stream that goes silent after it was used is not tried again", async () 
   await until(() => link.kind === "http-stream");
   link.close(4410, "nothing was heard");
   expect(dialler.buffered).toBe(true);
+});
+
+test.each([
+  ["the server", "answer", [4401, 4403, 1006]],
+  ["something on the way, which may say something else soon", "intercept", [1006, 1006, 1006]],
+] as const)("refusals of %s", async (_, how, codes) => {
+  for (const [index, status] of [401, 403, 404].entries()) {
+    const { opened, next } = dialLink();
+    (await next("open"))[how](status, new TextEncoder().encode("no"));
+    await expect(opened).rejects.toMatchObject({
+      code: codes[index],
+      reason: `HTTP ${status}: no`,
+      by: how === "answer" ? "server" : "between",
+    });
+  }
+});
+
+test("an answer of something on the way is none, whatever it says", async () => {
+  const { next, heard, link } = await openLink();
+  const head = new Uint8Array([7]);
+  link.send({ head, body: undefined, bytes: 1, room: 0, plain: false });
+  (await next("send", 1)).intercept(204, new Uint8Array(0));
+  (await next("poll", 1)).intercept(200, packetOf(6));
+  (await next("stream")).intercept(200, joined([encodeRecord(RecordKind.probe), packetOf(6)]));
+  (await next("poll", 1)).answer(200, packetOf(1));
+  (await next("send", 1)).answer(204, new Uint8Array(0));
+  await until(() => heard.length > 0);
+  expect(heard).toEqual(["1"]);
+  link.giveUp("done");
+});
+
+test("a stream that came whole, after its time, is not tried again", async () => {
+  const { next, link, dialler } = await openLink();
+  (await next("stream")).answer(200, encodeRecord(RecordKind.probe, new Uint8Array(9)));
+  await until(() => dialler.buffered);
+  link.giveUp("done");
+});
+
+test("a stream that broke on a good way is tried again by the next link", async () => {
+  const { next, link, dialler } = await openLink();
+  async function* broken() {
+    yield encodeRecord(RecordKind.probe, new Uint8Array(9));
+    throw new Error("the connection broke");
+  }
+  (await next("stream")).answer(200, broken());
+  await next("send", 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(dialler.buffered).toBe(false);
+  link.giveUp("done");
+});
+
+test("bodies begin with 64 KiB, grow while they are answered soon, and later links begin with what was learnt", async () => {
+  const { next, link, dialler } = await openLink();
+  const packet = { head: new Uint8Array(995), body: undefined, bytes: 995, room: 0, plain: false };
+  for (let i = 0; i < 1_000; i++) link.send(packet);
+  const sizes: number[] = [];
+  for (let number = 1; number <= 8; number++) {
+    const { body, answer } = await next("send", number);
+    sizes.push(body.length);
+    answer(204, new Uint8Array(0));
+  }
+  // The first two go out before anything waits.
+  expect(sizes.slice(2).map((size) => Math.ceil(size / 65_536))).toEqual([1, 1, 2, 2, 4, 4]);
+  expect(dialler.bodyBytes).toBe(262_144);
+  link.giveUp("done");
 });

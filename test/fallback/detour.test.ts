@@ -15,6 +15,19 @@ describe("a WebSocket that fails", () => {
     expect(new Detour(1_000).failed({ ...plain, by: "between" }, false)).toBe(true);
   });
 
+  test("by breaking before its Welcome: HTTP after the second time, or the fourth where one was open", () => {
+    const detour = new Detour(1_000);
+    detour.broke();
+    expect(detour.httpFirst).toBe(false);
+    detour.broke();
+    expect(detour.httpFirst).toBe(true);
+    detour.opened(false);
+    for (let i = 0; i < 3; i++) detour.broke();
+    expect(detour.httpFirst).toBe(false);
+    detour.broke();
+    expect(detour.httpFirst).toBe(true);
+  });
+
   test("by silence: HTTP at once", () => {
     expect(new Detour(1_000).failed({ ...plain, code: 4408 }, true)).toBe(true);
   });
@@ -52,6 +65,16 @@ describe("HTTP", () => {
     expect(detour.nextProbe()).toBe(1_000);
   });
 
+  test("is seldom left again for a WebSocket that breaks before its Welcome", () => {
+    const detour = new Detour(1_000);
+    detour.opened(true);
+    expect(detour.nextProbe()).toBe(1_000);
+    detour.broke();
+    expect(detour.httpFirst).toBe(true);
+    detour.opened(true);
+    expect([1, 2].map(() => detour.nextProbe())).toEqual([16_000, 32_000]);
+  });
+
   test("is left for a WebSocket after a while, then after twice the time, up to sixteen times", () => {
     const detour = new Detour(1_000);
     detour.opened(true);
@@ -68,9 +91,11 @@ describe("when neither works, what is reported", () => {
     expect(worst(refused, { code: 4401, reason: "who?", by: "server" })).toMatchObject({ code: 4401 });
   });
 
-  test("is that something on the way wants neither", () => {
-    expect(worst(refused, { code: 4403, reason: "HTTP 403", by: "between" }).code).toBe(4403);
-    expect(worst(refused, { code: 1006, reason: "HTTP 404", by: "between" }).code).toBe(4403);
+  test("is not final when only something on the way has said it", () => {
+    expect(worst(refused, { code: 1006, reason: "HTTP 403", by: "between" }).code).toBe(1006);
+    expect(worst({ ...refused, code: 4401 }, { code: 1006, reason: "HTTP 404", by: "between" }).code).toBe(
+      1006,
+    );
   });
 
   test("does not make a client give up when the server was only down", () => {

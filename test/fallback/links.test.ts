@@ -1,7 +1,9 @@
 // Connections whose WebSockets are blocked: over HTTP, with everything that a WebSocket has.
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { TopicService } from "../../gen/hawser/test/v1/topics_pb.js";
+import { openConnection } from "../../src/client/connector.js";
+import { Detour } from "../../src/client/detour.js";
 import {
   Code,
   type ConnectionEvents,
@@ -10,6 +12,8 @@ import {
   type LinkInfo,
   type Observer,
 } from "../../src/client/index.js";
+import { nodePlatform } from "../../src/client/node.js";
+import { resolveConnectOptions } from "../../src/client/options.js";
 import { type AuthRequest, createServer } from "../../src/server/index.js";
 import { createFaultProxy } from "../../src/testing/index.js";
 import { bytesOf, echoHandlers, echoRoutes, exchange, expectedResult } from "../support/echo.js";
@@ -275,6 +279,34 @@ describe.each(CLIENTS)("%s", (_, connectTo) => {
     expect(again.linkKind).toBe("websocket");
   });
 
+  test("a WebSocket that is cut at its first frame is given up for HTTP", async () => {
+    const blocked = await blockedServer();
+    blocked.block = "first frame";
+    const connection = open(connectTo, blocked.url);
+    expect(await exchange(createClient(EchoService, connection), "cut")).toEqual(expectedResult("cut"));
+    expect(connection.linkKind).toMatch(/^http/);
+    expect(blocked.upgrades).toBe(2);
+  });
+
+  test("a WebSocket that is cut at its first frame on the way back: HTTP again, and another try much later", async () => {
+    const planned = vi.spyOn(Detour.prototype, "nextProbe");
+    onTestFinished(() => planned.mockRestore());
+    const blocked = await blockedServer();
+    const connection = open(connectTo, blocked.url, { fallback: { retryWebSocketMs: 30 } });
+    const client = createClient(EchoService, connection);
+    let lost = 0;
+    let resumed = 0;
+    connection.on("lost", () => lost++);
+    connection.on("resumed", () => resumed++);
+    await connection.ready();
+    blocked.block = "first frame";
+    await until(() => resumed === 1);
+    expect(await exchange(client, "again")).toEqual(expectedResult("again"));
+    expect(connection.linkKind).toMatch(/^http/);
+    expect(lost).toBe(0);
+    expect(planned.mock.results.at(-1)?.value).toBeGreaterThanOrEqual(16 * 30);
+  });
+
   test("a WebSocket that gets no answer is given up for HTTP after the time for the handshake", async () => {
     const blocked = await blockedServer();
     blocked.block = "silence";
@@ -331,4 +363,56 @@ test("a rate above the limit slows a client down; nothing is lost", async () => 
   );
   expect(bodies.map(({ body }) => body.length)).toEqual(bodies.map(() => 50_000));
   expect(limits).toContain("bytesPerSecond");
+});
+
+test("credentials() that gives nothing for a WebSocket beside HTTP is asked again", async () => {
+  let asked = 0;
+  const { url } = await blockedServer();
+  const connection = open(connect, url, {
+    // The first WebSocket that is tried has the token of the link over HTTP.
+    credentials: () => (asked++ === 0 ? "ada" : new Promise<string>(() => undefined)),
+    fallback: { retryWebSocketMs: 5 },
+    handshakeTimeoutMs: 500,
+  });
+  await connection.ready();
+  await until(() => asked >= 3);
+  expect(connection.state).toBe("open");
+});
+
+test("nothing is left of a connection that was closed while credentials() was asked for a WebSocket beside HTTP", async () => {
+  const { url } = await blockedServer();
+  let asked = 0;
+  let refuse = (): void => undefined;
+  const settings = resolveConnectOptions({
+    ...SOON,
+    fallback: { retryWebSocketMs: 5 },
+    credentials: () =>
+      asked++ === 0
+        ? "ada"
+        : new Promise<string>((_resolve, reject) => {
+            refuse = () => reject(new Error("signed out"));
+          }),
+  });
+  const timers = new Set<NodeJS.Timeout>();
+  const connection = openConnection(url, settings, {
+    ...nodePlatform(settings.session.limits.packetBytes, {}, undefined),
+    schedule: (task, delayMs) => {
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        task();
+      }, delayMs);
+      timers.add(timer);
+      return () => {
+        timers.delete(timer);
+        clearTimeout(timer);
+      };
+    },
+  });
+  await connection.ready();
+  await until(() => asked === 2);
+  await connection.close();
+  const before = timers.size;
+  refuse();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([before, timers.size]).toEqual([0, 0]);
 });
