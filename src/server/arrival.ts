@@ -9,7 +9,7 @@ import { Greeting, type GreetingHost } from "./greeting.js";
 import { isFromHere } from "./origin.js";
 import type { LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
-import { Trunk } from "./trunk.js";
+import { Trunk, type TrunkDoor } from "./trunk.js";
 
 /** Who is at the other end: one link that greets, or a trunk of several. */
 type Guest = LinkEvents & Pick<Greeting, "close">;
@@ -36,14 +36,14 @@ export class Arrival implements LinkEvents, GreetingHost {
   #strange = 0;
   #paused: (() => void) | undefined;
 
-  /** @param whyShut it carries several links, as long as this gives no reason why no more may begin */
+  /** @param trunk it carries several links, each of which comes in through this door */
   constructor(
     carrier: Carrier,
     sessions: Sessions,
     info: UpgradeInfo,
     identity: Identity | undefined,
     onGone: (arrival: Arrival) => void,
-    whyShut: (() => string | undefined) | undefined,
+    trunk: TrunkDoor | undefined,
   ) {
     const { observer, messagesPerSecond, bytesPerSecond } = sessions.settings;
     this.#carrier = carrier;
@@ -65,10 +65,10 @@ export class Arrival implements LinkEvents, GreetingHost {
     };
     // Its events pass through here.
     this.#guest =
-      whyShut === undefined
+      trunk === undefined
         ? new Greeting(sessions, open, info, { identity, host: this })
         : // Who made the first request says nothing of the other tabs: each lane is authenticated.
-          new Trunk(sessions, open, info, { onWelcome: () => this.onWelcome(), whyShut });
+          new Trunk(sessions, open, info, { ...trunk, onWelcome: () => this.onWelcome() });
     // It takes its part of the rate.
     if (this.#messages !== undefined || this.#bytes !== undefined) carrier.watchOthers(this.#onOther);
     this.#watch?.opened();

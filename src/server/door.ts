@@ -9,6 +9,7 @@ import type { Carrier } from "./carrier.js";
 import { WebSocketCarrier } from "./carrier.js";
 import { isLoopback } from "./origin.js";
 import type { Sessions } from "./sessions.js";
+import type { Place, TrunkDoor } from "./trunk.js";
 import { createUpgrader, maxMessageBytes, refuseUpgrade, type Upgrader } from "./upgrade.js";
 
 /** Why a request begins no link. */
@@ -32,7 +33,7 @@ export class Door {
   readonly #upgrader: Upgrader;
   readonly #arrivals = new Set<Arrival>();
   #onEmpty: (() => void) | undefined;
-  /** Links and upgrades under way, in all and by client address. */
+  /** Links, lanes of trunks among them, and upgrades under way, in all and by client address. */
   #connections = 0;
   readonly #byAddress = new Map<string, number>();
   /** Why nobody is let in any more. */
@@ -126,18 +127,26 @@ export class Door {
     if (this.#closed !== undefined) return refused(503, this.#closed);
     const wrongSource = this.checkSource(request, isUpgrade);
     if (wrongSource !== undefined) return refused(403, wrongSource);
+    const place = this.#place(remoteAddress);
+    if ("full" in place) return refused(place.status, place.full, RETRY_AFTER);
+    return { info, leave: place.leave };
+  }
+
+  /** A place among the connections of all, and of an address, which is counted until it is left. */
+  #place(address: string | undefined): Place {
+    const { settings } = this.#sessions;
     const { maxConnections, maxConnectionsPerAddress } = settings;
     if (this.#connections >= maxConnections) {
-      settings.observer?.limited?.({ limit: "maxConnections", address: remoteAddress });
-      return refused(503, `${maxConnections} connections are open (maxConnections)`, RETRY_AFTER);
+      settings.observer?.limited?.({ limit: "maxConnections", address });
+      return { status: 503, full: `${maxConnections} connections are open (maxConnections)` };
     }
-    const counted = remoteAddress !== undefined && (settings.countsLoopback || !isLoopback(remoteAddress));
-    if (counted && (this.#byAddress.get(remoteAddress) ?? 0) >= maxConnectionsPerAddress) {
-      const reason = `${maxConnectionsPerAddress} connections of this address are open (maxConnectionsPerAddress)`;
-      settings.observer?.limited?.({ limit: "maxConnectionsPerAddress", address: remoteAddress });
-      return refused(429, reason, RETRY_AFTER);
+    const counted = address !== undefined && (settings.countsLoopback || !isLoopback(address));
+    if (counted && (this.#byAddress.get(address) ?? 0) >= maxConnectionsPerAddress) {
+      settings.observer?.limited?.({ limit: "maxConnectionsPerAddress", address });
+      const full = `${maxConnectionsPerAddress} connections of this address are open (maxConnectionsPerAddress)`;
+      return { status: 429, full };
     }
-    return { info, leave: this.#counted(counted ? remoteAddress : undefined) };
+    return { leave: this.#counted(counted ? address : undefined) };
   }
 
   /** Who is there, where that is asked before there is a link; {@link Door.unlessShut} says whether it still matters. */
@@ -174,8 +183,10 @@ export class Door {
 
   /** A link has come in, or a trunk of several. */
   arrive(carrier: Carrier, info: UpgradeInfo, identity: Identity | undefined, isTrunk = false): void {
-    const whyShut = isTrunk ? this.#whyShut : undefined;
-    this.#arrivals.add(new Arrival(carrier, this.#sessions, info, identity, this.#onGone, whyShut));
+    const trunk: TrunkDoor | undefined = isTrunk
+      ? { whyShut: this.#whyShut, place: () => this.#place(info.remoteAddress) }
+      : undefined;
+    this.#arrivals.add(new Arrival(carrier, this.#sessions, info, identity, this.#onGone, trunk));
   }
 
   #open(

@@ -6,13 +6,15 @@ import { checkDuration, checkInteger } from "../base/check.js";
  */
 export interface LimitOptions {
   /**
-   * Links at the same time; more are turned away with HTTP 503. Default 20,000: about 1 GiB with room for calls, and
-   * below the usual limit of file descriptors of a container (`ulimit -n`).
+   * Links at the same time; more are turned away with HTTP 503. Of a connection that tabs share, each tab counts as if it had
+   * connected by itself; more are closed with 4429. Default 20,000: about 1 GiB with room for calls, and below the usual limit
+   * of file descriptors of a container (`ulimit -n`).
    */
   readonly maxConnections?: number;
   /**
-   * Links of one client address; more are turned away with HTTP 429. Default 1,000, which an office behind one address does
-   * not reach. Connections from this machine itself do not count unless this is given: they are a proxy's or a developer's.
+   * Links of one client address; more are turned away with HTTP 429, more tabs with 4429. Default 1,000, which an office behind
+   * one address does not reach. Connections from this machine itself do not count unless this is given: they are a proxy's or a
+   * developer's.
    */
   readonly maxConnectionsPerAddress?: number;
   /**

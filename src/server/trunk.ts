@@ -21,12 +21,21 @@ const REFUSALS_PER_SECOND = 100;
 /** When so many closes of lanes wait behind {@link BULK_MARK_BYTES}, the client that begins another lane is cut off. */
 const UNREAD_CLOSES = 20;
 
-/** What a {@link Trunk} has to know of its server. */
-export interface TrunkOptions {
-  /** Told of the first lane whose client is authenticated. */
-  readonly onWelcome: () => void;
+/** A place among the connections that may be open; or why there is none, with an HTTP status. */
+export type Place = { readonly leave: () => void } | { readonly full: string; readonly status: number };
+
+/** What lanes come in through. */
+export interface TrunkDoor {
   /** Why no lane may begin any more, if so. */
   readonly whyShut: () => string | undefined;
+  /** For a lane: the WebSocket has a place of its own, which its only lane needs no other for. */
+  readonly place: () => Place;
+}
+
+/** What a {@link Trunk} has to know of its server. */
+export interface TrunkOptions extends TrunkDoor {
+  /** Told of the first lane whose client is authenticated. */
+  readonly onWelcome: () => void;
 }
 
 /**
@@ -41,6 +50,8 @@ export class Trunk implements LinkEvents, TimerItem, GreetingHost {
   readonly #options: TrunkOptions;
   readonly #link: BroadcastLink;
   readonly #lanes = new Map<number, Lane>();
+  /** How to leave the places of its lanes: of all but one. */
+  readonly #places: (() => void)[] = [];
   readonly #begun: TokenBucket;
   readonly #refusals = new TokenBucket(REFUSALS_PER_SECOND);
   /** Closes of lanes that were sent since the link last had less than {@link BULK_MARK_BYTES} to write. */
@@ -149,7 +160,9 @@ export class Trunk implements LinkEvents, TimerItem, GreetingHost {
 
   /** A lane is closed; the other side learns of it when it was this one that closed it. */
   left(lane: Lane, code: number, reason: string, tell: boolean): void {
-    if (!this.#lanes.delete(lane.number) || this.#gone) return;
+    if (!this.#lanes.delete(lane.number)) return;
+    if (this.#places.length >= this.#lanes.size) this.#places.pop()?.();
+    if (this.#gone) return;
     if (tell) this.#tell(lane.number, code, reason);
     if (!this.#closeIfEmpty()) this.#watchEmpty();
   }
@@ -171,6 +184,11 @@ export class Trunk implements LinkEvents, TimerItem, GreetingHost {
       settings.observer?.limited?.({ limit: "maxLanes", address: this.#info.remoteAddress });
       const reason = `${settings.maxLanes} lanes of this connection are open, or were begun in short time (maxLanes)`;
       return this.#refuse(number, CloseCode.tooMany, reason);
+    }
+    if (this.#lanes.size > 0) {
+      const place = this.#options.place();
+      if ("full" in place) return this.#refuse(number, CloseCode.tooMany, place.full);
+      this.#places.push(place.leave);
     }
     const lane = new Lane(number, this);
     lane.greeting = new Greeting(this.#sessions, () => lane, this.#info, { host: this });

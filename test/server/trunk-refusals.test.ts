@@ -23,7 +23,12 @@ afterEach(async () => {
 
 /** A trunk on a virtual clock, and a link that takes what it is given to write, and writes when the test says so. */
 function trunkOn(options: Partial<ServerOptions> = {}) {
-  const state = { now: 0, buffered: 0, shut: undefined as string | undefined };
+  const state = {
+    now: 0,
+    buffered: 0,
+    shut: undefined as string | undefined,
+    full: undefined as string | undefined,
+  };
   const sent: Uint8Array[] = [];
   let closed: { code: number; reason: string } | undefined;
   const link: BroadcastLink = {
@@ -49,7 +54,12 @@ function trunkOn(options: Partial<ServerOptions> = {}) {
       return link;
     },
     { headers: {}, url: "/rpc", remoteAddress: "192.0.2.1" },
-    { onWelcome: () => undefined, whyShut: () => state.shut },
+    {
+      onWelcome: () => undefined,
+      whyShut: () => state.shut,
+      place: () =>
+        state.full === undefined ? { leave: () => undefined } : { status: 429, full: state.full },
+    },
   );
   closers.push(async () => {
     events?.onClose(1006, "");
@@ -71,16 +81,17 @@ function trunkOn(options: Partial<ServerOptions> = {}) {
 }
 
 const cases = [
-  ["of maxLanes", { maxLanes: 1 }, undefined],
-  ["of a server that drains", {}, "the server is going away"],
+  ["of maxLanes", { maxLanes: 1 }, {}],
+  ["of a server that drains", {}, { shut: "the server is going away" }],
+  ["too many connections are open", {}, { full: "too many connections" }],
 ] as const;
 
-describe.each(cases)("lanes that are refused because %s", (_, options, shut) => {
+describe.each(cases)("lanes that are refused because %s", (_, options, state) => {
   /** A trunk whose next lane is refused. */
   function refusing() {
     const client = trunkOn(options);
     client.begin(1);
-    client.state.shut = shut;
+    Object.assign(client.state, state);
     return client;
   }
 

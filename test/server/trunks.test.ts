@@ -204,6 +204,40 @@ describe("what it does not let in", () => {
     expect(limited).toEqual(["maxLanes", "maxLanes"]);
   });
 
+  test.each(["maxConnections", "maxConnectionsPerAddress"] as const)(
+    "more lanes than %s: each counts as a connection, until it is closed",
+    async (limit) => {
+      const { server, url, limited } = await serve({ [limit]: 4 });
+      const client = await trunk(url);
+      const other = await trunk(url);
+      for (const lane of [1, 2, 3]) await client.greet(lane);
+      await client.greet(4);
+      expect(await client.close(4)).toMatchObject({ code: 4429, reason: expect.stringContaining(limit) });
+      await expect(rawConnect(url)).rejects.toThrow(limit === "maxConnections" ? "503" : "429");
+      // Its only lane takes the place of the WebSocket itself.
+      await other.greet(1);
+      await other.greet(2);
+      expect(await other.close(2)).toMatchObject({ code: 4429 });
+      expect(new Set(limited)).toEqual(new Set([limit]));
+      // Whichever lane is closed.
+      client.ws.send(carryClose(1, 1000, ""));
+      await until(() => server.sessions.size === 3);
+      await client.greet(5);
+      expect(client.of(5, "welcome")).toHaveLength(1);
+      // A trunk without lanes is a connection still.
+      for (const lane of [2, 3, 5]) client.ws.send(carryClose(lane, 1000, ""));
+      await until(() => server.sessions.size === 1);
+      for (const lane of [3, 4]) await other.greet(lane);
+      await other.greet(5);
+      expect([3, 4, 5].map((lane) => other.closed.has(lane))).toEqual([false, false, true]);
+      // All of them are free again when the WebSocket is gone.
+      other.ws.terminate();
+      await until(() => [...server.sessions].every(({ connected }) => !connected));
+      for (const lane of [6, 7, 8, 9]) await client.greet(lane);
+      expect([6, 7, 8, 9].map((lane) => client.closed.has(lane))).toEqual([false, false, false, false]);
+    },
+  );
+
   test("anybody, with maxLanes: 0; who offers both gets a link", async () => {
     const { url } = await serve({ maxLanes: 0 });
     await expect(trunk(url, ["hawser.trunk.v1"])).rejects.toThrow("400");
