@@ -8,6 +8,7 @@ export const SUBPROTOCOL = "hawser.v1";
 /** Begins the subprotocol that carries a bearer token, in base64url, in an upgrade request; never the one that is spoken. */
 export const BEARER_SUBPROTOCOL = "hawser.bearer.";
 
+export { closeReason } from "../base/close-reason.js";
 export type { LinkKind };
 
 /** What a link tells its owner. */
@@ -50,16 +51,4 @@ export interface BroadcastLink extends Link {
 /** A packet for many, sent as one for this link alone. */
 export function sendShared(link: Pick<Link, "send">, { bytes }: SharedPacket, plain: boolean): void {
   link.send({ head: bytes, body: undefined, bytes: bytes.length, room: 0, plain });
-}
-
-/** Longest reason of a close, in bytes of UTF-8 (RFC 6455 section 5.5: a control frame holds 125). */
-const MAX_REASON_BYTES = 123;
-
-/** A reason that fits into a close frame. */
-export function closeReason(reason: string): string {
-  if (reason.length * 3 <= MAX_REASON_BYTES) return reason;
-  const bytes = new TextEncoder().encode(reason);
-  if (bytes.length <= MAX_REASON_BYTES) return reason;
-  // Decoding in stream mode leaves out a character that the cut went through.
-  return new TextDecoder().decode(bytes.subarray(0, MAX_REASON_BYTES), { stream: true });
 }

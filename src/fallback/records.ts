@@ -1,5 +1,5 @@
 import { CloseCode } from "../base/close.js";
-import { closeReason } from "../driver/link.js";
+import { closeReason, readCloseReason } from "../base/close-reason.js";
 
 /** What a record holds. */
 export const RecordKind = {
@@ -49,11 +49,11 @@ export function encodeClose(code: number, reason: string): Uint8Array<ArrayBuffe
   return encodeRecord(RecordKind.close, content);
 }
 
-/** Code and reason of a record that ends a link. */
+/** Code and reason of a record that ends a link; a reason that is too long is cut. */
 export function decodeClose(content: Uint8Array): { readonly code: number; readonly reason: string } {
   if (content.length < 2) return { code: CloseCode.noStatus, reason: "" };
   const code = new DataView(content.buffer, content.byteOffset).getUint16(0);
-  return { code, reason: new TextDecoder().decode(content.subarray(2)) };
+  return { code, reason: readCloseReason(content.subarray(2)) };
 }
 
 /** A body that is none. */

@@ -3,6 +3,7 @@
  * `hawser.v1.Carried`; a packet is carried as it is, without a look into it.
  */
 
+import { readCloseReason } from "../base/close-reason.js";
 import type { EncodedPacket } from "./encode.js";
 import { malformed } from "./error.js";
 import { cursor, readSpan, readTag, readUint32, skipField } from "./read.js";
@@ -119,7 +120,7 @@ function readClosed(bytes: Uint8Array, start: number, end: number): { code: numb
       pos = cursor;
     } else if (tag === REASON) {
       const stop = readSpan(bytes, pos, end);
-      reason = new TextDecoder().decode(bytes.subarray(cursor, stop));
+      reason = readCloseReason(bytes.subarray(cursor, stop));
       pos = stop;
     } else {
       pos = skipField(bytes, pos, end, tag, 2);

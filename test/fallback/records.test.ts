@@ -57,6 +57,10 @@ describe("records", () => {
   test("of a close carry code and reason, cut to what a close frame holds", () => {
     const [long] = new RecordReader(1_000).read(encodeClose(1008, "é".repeat(100)));
     expect(decodeClose(long!.content)).toEqual({ code: 1008, reason: "é".repeat(61) });
+    const content = Buffer.concat([Buffer.from([0x03, 0xf0]), Buffer.from("é".repeat(100_000))]);
+    expect(decodeClose(content)).toEqual({ code: 1008, reason: "é".repeat(61) });
+    const { reason } = decodeClose(new Uint8Array(1_000).fill(0xff));
+    expect(Buffer.byteLength(reason)).toBeLessThanOrEqual(123);
     expect(decodeClose(new Uint8Array(0))).toEqual({ code: 1005, reason: "" });
   });
 });

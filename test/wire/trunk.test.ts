@@ -47,7 +47,7 @@ test("closes are carried as the schema says", () => {
     fc.property(
       lane,
       fc.integer({ min: 1000, max: 4999 }),
-      fc.string({ unit: "grapheme" }),
+      fc.string({ unit: "grapheme" }).filter((reason) => Buffer.byteLength(reason) <= 123),
       (lane, code, reason) => {
         const expected = create(CarriedSchema, { lane, what: { case: "closed", value: { code, reason } } });
         expect(reference(carryClose(lane, code, reason))).toEqual(expected);
@@ -61,6 +61,11 @@ test("closes are carried as the schema says", () => {
       },
     ),
   );
+});
+
+test("reasons of closes are read as far as a close frame would hold them", () => {
+  expect(readCarried(carryClose(1, 1008, "é".repeat(100_000)))).toMatchObject({ reason: "é".repeat(61) });
+  expect(readCarried(carryClose(1, 1008, "x".repeat(123)))).toMatchObject({ reason: "x".repeat(123) });
 });
 
 test("whatever comes in is read, or refused with 1007", () => {
