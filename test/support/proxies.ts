@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createConnection } from "node:net";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { selfSigned } from "./certificate.js";
@@ -90,8 +91,8 @@ export const startNginx: StartProxy = (options) =>
       { from: "listen 443 ssl;", to: `listen 127.0.0.1:${securePort} ssl;` },
       { from: "/etc/nginx/hawser/fullchain.pem", to: scratch.write("cert.pem", cert) },
       { from: "/etc/nginx/hawser/privkey.pem", to: scratch.write("key.pem", key) },
-      // What only root may do, or needs a machine of its own.
-      { from: "user www-data;\n", to: "" },
+      // What only root may do, or needs a machine of its own. Workers write to the folder, which is the user's own.
+      { from: "user www-data;\n", to: userInfo().uid === 0 ? "user root;\n" : "" },
       { from: "/run/nginx.pid", to: join(scratch.path, "nginx.pid") },
       { from: "/var/log/nginx/error.log", to: join(scratch.path, "error.log") },
       { from: "/var/log/nginx/access.log", to: join(scratch.path, "access.log") },
