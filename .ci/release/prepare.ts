@@ -9,6 +9,8 @@ const CHANGELOG = "CHANGELOG.md";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { readonly version: string };
 const today = new Date().toISOString().slice(0, 10);
+// First: the guard names the commit that it has measured, and calls it dirty once sources have changed.
+execFileSync("npm", ["run", "-s", "guard", "--", "--write-baseline"], { stdio: "inherit" });
 writeFileSync(CHANGELOG, withRelease(readFileSync(CHANGELOG, "utf8"), version, today));
 const [major, minor] = version.split(".");
 const sources = globSync("src/client/*.ts");
@@ -18,5 +20,4 @@ for (const path of sources) {
   if (named !== text) writeFileSync(path, named);
 }
 await freeze(version);
-execFileSync("npm", ["run", "-s", "guard", "--", "--write-baseline"], { stdio: "inherit" });
 execFileSync("git", ["add", CHANGELOG, ...sources, "test/compat/releases", "src/bench/guard/baseline.json"]);

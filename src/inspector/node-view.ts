@@ -8,6 +8,9 @@ import type { InspectedServer } from "../server/inspection.js";
 import { LIMIT_KEYS } from "../server/limits.js";
 import { kindOf } from "./call-view.js";
 
+/** Read once: an update of the package while the process runs does not change what runs. */
+const VERSION: string = packageVersion();
+
 /** What does not change of a node. */
 export function describeNode(
   { sessions, settings }: InspectedServer,
@@ -21,7 +24,7 @@ export function describeNode(
     node: hex(sessions.epoch),
     host: hostname(),
     process: process.pid,
-    version: packageVersion(),
+    version: VERSION,
     platform: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
     startedAt: timestampFromMs(startedAt),
     services: [...services]

@@ -11,7 +11,7 @@ export interface InspectorOptions {
    * `NODE_ENV` is `"production"`. A proxy on this machine that adds no headers makes everybody look as if they came from here.
    */
   readonly allow: ((identity: Identity, context: HandlerContext) => boolean | Promise<boolean>) | "loopback";
-  /** Path of the page. Default `/inspect`. */
+  /** Path of the page; not `/`, which would take every request. Default `/inspect`. */
   readonly path?: string;
   /**
    * Path of the server's WebSocket as browsers see it, where a proxy changes paths. Default: the one that the server serves.
@@ -44,9 +44,12 @@ export function resolveInspectorOptions(options: InspectorOptions): InspectorSet
   if (allow === "loopback" && process.env["NODE_ENV"] === "production")
     throw new Error('inspector() allow: "loopback" is for development, and NODE_ENV is "production"');
   if (rpcPath !== undefined) checkPath("rpcPath", rpcPath);
+  const page = checkPath("path", path).replace(/\/+$/, "");
+  if (page === "")
+    throw new TypeError('path must not be "/": the inspector would take every request; give "/inspect"');
   return {
     allow,
-    path: checkPath("path", path).replace(/\/+$/, ""),
+    path: page,
     rpcPath,
     calls: checkInteger("calls", calls, 1, 100_000),
     samples: checkInteger("samples", samples, 1, 86_400),

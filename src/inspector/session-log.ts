@@ -37,6 +37,8 @@ export interface SessionTotals {
 }
 
 const EVENTS_KEPT = 500;
+/** Of what was turned away, which strangers bring about as often as they like: it must not push out the others. */
+const TURNED_AWAY_KEPT = 100;
 
 /** Links and sessions of a node, and what has happened to them of late. */
 export class SessionLog {
@@ -47,6 +49,7 @@ export class SessionLog {
   readonly #sessions = new Map<string, SessionRecord>();
   readonly #gone = newTraffic();
   #events: EventRecord[] = [];
+  #turnedAway: EventRecord[] = [];
   #number = 0;
 
   /** @param wallClock milliseconds since the epoch */
@@ -111,8 +114,8 @@ export class SessionLog {
 
   limited({ limit, identity = "", address = "" }: LimitEvent): void {
     this.totals.limited++;
-    const last = this.#events.at(-1);
-    // Whoever meets a limit meets it a thousand times, and would push everything else out.
+    const last = this.#turnedAway.at(-1);
+    // Whoever meets a limit meets it a thousand times, and would push out the others.
     if (last?.what === "limited" && last.reason === limit && last.identity === identity) return;
     this.#add({ what: "limited", session: "", identity, address, reason: limit, downMs: 0 });
   }
@@ -139,7 +142,9 @@ export class SessionLog {
 
   /** Events behind this number that are kept, the oldest first. */
   events(after: number): EventRecord[] {
-    return this.#events.filter(({ number }) => number > after);
+    return [...this.#events, ...this.#turnedAway]
+      .filter(({ number }) => number > after)
+      .sort((a, b) => a.number - b.number);
   }
 
   /** Number of the newest event. */
@@ -148,9 +153,17 @@ export class SessionLog {
   }
 
   #add(event: Omit<EventRecord, "number" | "at">): void {
-    this.#events.push({ number: ++this.#number, at: this.#wallClock(), ...event });
-    if (this.#events.length >= 2 * EVENTS_KEPT) this.#events = this.#events.slice(-EVENTS_KEPT);
+    const record = { number: ++this.#number, at: this.#wallClock(), ...event };
+    if (event.what === "refused" || event.what === "limited")
+      this.#turnedAway = withNewest(this.#turnedAway, record, TURNED_AWAY_KEPT);
+    else this.#events = withNewest(this.#events, record, EVENTS_KEPT);
   }
+}
+
+/** The records with one more; the older ones go once they are twice as many as are kept. */
+function withNewest(records: EventRecord[], record: EventRecord, kept: number): EventRecord[] {
+  records.push(record);
+  return records.length >= 2 * kept ? records.slice(-kept) : records;
 }
 
 /** The sum of what went over a session's links. */

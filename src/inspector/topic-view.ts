@@ -19,6 +19,8 @@ import { matcher, pageOf, type Ranked } from "./page-of.js";
 const MOST_LOOKED_AT = 50_000;
 const MAX_PUBLICATIONS = 100;
 const MAX_PAYLOAD_BYTES = 64 * 1024;
+/** Of all publications of an answer, which must fit into a message of default size. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
 const MAX_SUBSCRIBERS = 100;
 
 /** What had come of each topic when it was looked at last, and when that was. */
@@ -136,20 +138,25 @@ export async function describeTopic(
     throw new RpcError(`nobody here is subscribed to a topic "${name}"`, Code.NotFound);
   const wanted = Math.min(count, MAX_PUBLICATIONS);
   const publications = wanted === 0 ? [] : await channel.newest(wanted);
+  let room = MAX_ANSWER_BYTES;
+  // The newest are last, and have the first claim to the room.
+  const shown = publications.toReversed().map(({ offset, key, payload }) => {
+    const fits = payload.length <= Math.min(room, MAX_PAYLOAD_BYTES);
+    if (fits) room -= payload.length;
+    return {
+      offset,
+      key,
+      payload: fits ? new Uint8Array(payload) : new Uint8Array(0),
+      payloadBytes: payload.length,
+    };
+  });
   const behindOf = ({ offset }: Subscriber) => Math.max(0, channel.head - offset);
   const ranked = [...channel.subscribers].map((item) => ({ item, rank: behindOf(item) }));
   const subscribers = pageOf(ranked, { ascending: false, offset: 0, limit: MAX_SUBSCRIBERS });
   return {
     topic: topicOf(channel, sessions, { perSecond: 0, bytesPerSecond: 0 }),
     type: channel.definition.schema.typeName,
-    publications: publications
-      .map(({ offset, key, payload }) => ({
-        offset,
-        key,
-        payload: payload.length > MAX_PAYLOAD_BYTES ? new Uint8Array(0) : new Uint8Array(payload),
-        payloadBytes: payload.length,
-      }))
-      .reverse(),
+    publications: shown,
     subscribers: subscribers.map((subscriber) => ({
       session: subscriber.call.session.id,
       identity: subscriber.call.session.identity?.id ?? "",
