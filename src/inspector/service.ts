@@ -108,7 +108,7 @@ class Watch {
     this.#inspected = inspected;
     this.#clock = clock;
     this.#samples = inspected.sampler.count - (request.samples?.last ?? 0);
-    this.#events = recorder.sessions.lastEvent - (request.events?.last ?? 0);
+    this.#events = recorder.sessions.before(request.events?.last ?? 0);
   }
 
   /** The state at this moment. */

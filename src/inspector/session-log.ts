@@ -147,6 +147,16 @@ export class SessionLog {
       .sort((a, b) => a.number - b.number);
   }
 
+  /**
+   * The number behind which the newest events are: so many of those of sessions, and what was turned away in that time. By
+   * numbers alone, an attack would be all that somebody sees who comes while it goes on.
+   */
+  before(count: number): number {
+    if (count === 0) return this.#number;
+    const first = this.#events.at(-Math.min(count, this.#events.length));
+    return Math.min(this.#number - count, first === undefined ? this.#number : first.number - 1);
+  }
+
   /** Number of the newest event. */
   get lastEvent(): number {
     return this.#number;

@@ -15,6 +15,8 @@ describe("what is kept of events", () => {
     expect(events.map(({ number }) => number)).toEqual(
       events.map(({ number }) => number).sort((a, b) => a - b),
     );
+    expect(log.events(log.before(100))[0]).toMatchObject({ what: "opened" });
+    expect(log.events(log.before(0))).toEqual([]);
     expect(log.totals).toMatchObject({ limited: 10_000, refused: 10_000 });
   });
 });
