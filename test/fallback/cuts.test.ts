@@ -8,8 +8,8 @@ import { blockedServer, CLIENTS, open } from "./blocked.js";
 
 const CALLS = 200;
 const DEPTH = 8;
-/** So many TCP connections break; the later ones hold, so that it comes to an end. */
-const BREAKS = 30;
+/** So many TCP connections break, and more until a link has; the later ones hold. Not all that are meant to come to it. */
+const BREAKS = 20;
 
 describe.each(CLIENTS)("%s", (_, connectTo) => {
   test.each([1, 2])(
@@ -30,8 +30,10 @@ describe.each(CLIENTS)("%s", (_, connectTo) => {
             },
           }),
       });
-      const plan = (connection: number): PlannedFault | undefined => {
-        if (connection > BREAKS) return undefined;
+      let resumed = 0;
+      const enough = () => resumed > 0 && proxy.breaks >= BREAKS;
+      const plan = (): PlannedFault | undefined => {
+        if (enough()) return undefined;
         const direction = random() < 0.5 ? "up" : "down";
         const kind = random();
         const how = kind < 0.48 ? "reset" : kind < 0.96 ? "end" : "stall";
@@ -46,13 +48,12 @@ describe.each(CLIENTS)("%s", (_, connectTo) => {
         reconnect: { initialDelayMs: 1, maxDelayMs: 5 },
       });
       let lost = 0;
-      let resumed = 0;
       connection.on("lost", () => lost++);
       connection.on("resumed", () => resumed++);
       const client = createClient(EchoService, connection);
       let next = 0;
       const work = Array.from({ length: DEPTH }, async () => {
-        while (next < CALLS || proxy.breaks < BREAKS / 2) {
+        while (next < CALLS || !enough()) {
           const id = BigInt(next++);
           const size = Math.floor(random() * 3_000);
           const answer = await client.echo({ id, body: new Uint8Array(size) });
@@ -70,8 +71,6 @@ describe.each(CLIENTS)("%s", (_, connectTo) => {
       ).toEqual([]);
       expect(runs.size).toBe(next);
       expect({ seed, lost, sessions: server.sessions.size }).toEqual({ seed, lost: 0, sessions: 1 });
-      expect(proxy.breaks).toBeGreaterThanOrEqual(BREAKS / 2);
-      expect(resumed).toBeGreaterThan(0);
     },
     60_000,
   );
