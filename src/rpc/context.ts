@@ -9,7 +9,10 @@ import type { Transport } from "./transport.js";
 
 /** Who is at the other end of a session. */
 export interface SessionInfo {
-  /** The session's id in hexadecimal: 128 random bits. It opens nothing by itself. */
+  /**
+   * The session's id in hexadecimal: 128 random bits. Where the server authenticates it opens nothing by itself; where not, who
+   * knows it can take the session over.
+   */
   readonly id: string;
   /** What authentication found; `undefined` without authentication, and on a client. */
   readonly identity: Identity | undefined;
