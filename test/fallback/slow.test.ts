@@ -200,3 +200,21 @@ test("a body may take longer than a handshake, when its client is known", async 
   slow.end(body.subarray(3));
   expect(await answer).toBe(204);
 });
+
+test("a server that listens takes no more TCP connections than its links can need", async () => {
+  const server = createServer({ routes: echoRoutes(), maxConnections: 2 });
+  onTestFinished(() => server.close());
+  const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
+  const ends = Array.from({ length: 120 }, () => {
+    const socket = connectTcp(port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    let said = "";
+    socket.on("data", (chunk) => {
+      said += String(chunk);
+    });
+    socket.on("error", () => undefined);
+    return new Promise<string>((resolve) => socket.on("close", () => resolve(said)));
+  });
+  // Those that are too slow would be told so.
+  expect(await Promise.race(ends)).toBe("");
+});
