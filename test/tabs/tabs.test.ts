@@ -235,7 +235,8 @@ test("where the worker's script cannot be had, one of the tabs holds the connect
 });
 
 test("a page that is reloaded leaves nothing behind", async () => {
-  const { url, server, sockets } = await site();
+  // Its last words, which would end its session at once, do not always get out of the browser.
+  const { url, server, sockets } = await site({ graceMs: 5_000 });
   const context = await profile();
   const leader = await openTab(context, url, { mode: "leader" });
   const follower = await openTab(context, url, { mode: "leader" });
