@@ -79,9 +79,12 @@ export function slicedEvents(events: LinkEvents, slices: Slices | undefined): Li
     onText: () => events.onText(),
     onDrain: () => events.onDrain(),
     onClose(code, reason) {
-      // They came before the end.
-      for (const bytes of backlog.splice(0)) events.onMessage(bytes);
-      events.onClose(code, reason);
+      try {
+        // They came before the end.
+        for (const bytes of backlog.splice(0)) events.onMessage(bytes);
+      } finally {
+        events.onClose(code, reason);
+      }
     },
   };
 }
