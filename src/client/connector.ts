@@ -496,7 +496,7 @@ class Connector implements Connection {
     this.#openedAt = now;
     this.#downSince = -1;
     this.#unauthenticated = false;
-    this.#peer.calls.hold = false;
+    this.#peer.calls.outgoing.hold = false;
     if (this.#detour !== undefined) {
       const overHttp = this.#driver.link?.kind !== "websocket";
       this.#detour.opened(overHttp);
@@ -511,7 +511,7 @@ class Connector implements Connection {
   #onGoAway(frame: GoAwayFrame): void {
     if (!frame.reconnect) return;
     this.#goAway = frame;
-    this.#peer.calls.hold = true;
+    this.#peer.calls.outgoing.hold = true;
     this.#setState("draining");
   }
 

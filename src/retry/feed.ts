@@ -54,8 +54,8 @@ export class Feed<I extends DescMessage> {
   /** Another attempt: sends what the earlier ones were sent. */
   attach(call: CallerCall): void {
     this.#call = call;
-    for (const payload of this.#kept ?? []) void this.#calls.sendMessage(call, payload, false);
-    if (this.#ended) void this.#calls.sendMessage(call, undefined, true);
+    for (const payload of this.#kept ?? []) void this.#calls.output.send(call, payload, false);
+    if (this.#ended) void this.#calls.output.send(call, undefined, true);
     this.#onAttempt?.();
   }
 
@@ -74,13 +74,13 @@ export class Feed<I extends DescMessage> {
         if (this.#stopped) return;
         if (result.done === true) {
           this.#ended = true;
-          if (!this.#call.finished) void this.#calls.sendMessage(this.#call, undefined, true);
+          if (!this.#call.finished) void this.#calls.output.send(this.#call, undefined, true);
           return;
         }
         const payload = encodeMessage(this.#schema, result.value, Code.Internal);
         this.#keep(payload);
         if (!this.#call.finished) {
-          const room = this.#calls.sendMessage(this.#call, payload, false);
+          const room = this.#calls.output.send(this.#call, payload, false);
           if (room !== undefined) await room;
         }
         // Between two attempts there is nobody to send to.

@@ -1,8 +1,13 @@
 import type { HeapItem } from "../base/heap.js";
+import { violation } from "../session/violation.js";
 import type { WireLimits } from "../wire/frame.js";
 import type { Held } from "./held.js";
 import { Receiver } from "./receiver.js";
 import { Sender } from "./sender.js";
+
+/** {@link Sender.id} before the Open is sent, and once the session it was sent in is lost. */
+export const UNOPENED = 0;
+export const LOST = -1;
 
 /** What a call needs of the table it stands in. */
 export interface CallTable {
@@ -26,6 +31,16 @@ export abstract class Call implements HeapItem {
     this.plain = plain;
     this.sender = new Sender(held);
     this.receiver = new Receiver(limits.creditBytes, limits.messageBytes, held);
+  }
+
+  /**
+   * The other side sends no more messages.
+   *
+   * @throws WireError (1002) inside a message.
+   */
+  endReceived(): void {
+    if (this.receiver.incomplete) throw violation(`end of call ${this.sender.id} inside a message`);
+    this.receiver.ended = true;
   }
 
   /** The deadline, or the longest wait for a connection, has come. */

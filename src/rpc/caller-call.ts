@@ -2,9 +2,9 @@ import { Code, codeFromWire } from "../base/code.js";
 import { RpcError } from "../base/error.js";
 import type { MessageWriter } from "../wire/encode.js";
 import type { EndFrame, Header } from "../wire/frame.js";
-import { Call } from "./call.js";
+import { Call, UNOPENED } from "./call.js";
 import type { CallingCall } from "./call-table.js";
-import { type Calls, UNOPENED } from "./calls.js";
+import type { Calls } from "./calls.js";
 import { fromWireHeaders } from "./metadata.js";
 import type { MethodInfo } from "./method-info.js";
 import type { Subscription } from "./subscription.js";
@@ -109,12 +109,12 @@ export class CallerCall extends Call implements CallingCall {
 
   /** Sends the Open with the first message, unless the call is over before it began. */
   start(payload: Uint8Array | undefined, end: boolean): void {
-    if (this.#begin()) this.#calls.start(this, payload, end, this.#plan.waitForReady);
+    if (this.#begin()) this.#calls.outgoing.start(this, payload, end, this.#plan.waitForReady);
   }
 
   /** The same with the only message. */
   startWith(message: OnlyMessage): void {
-    if (!this.#begin() || this.#calls.startMessage(this, message)) return;
+    if (!this.#begin() || this.#calls.outgoing.startMessage(this, message)) return;
     let bytes: Uint8Array;
     try {
       bytes = message.bytes();
@@ -122,7 +122,7 @@ export class CallerCall extends Call implements CallingCall {
       // Not thrown: the call has begun, and listens to its signal.
       return this.fail(error as RpcError);
     }
-    this.#calls.start(this, bytes, true, this.#plan.waitForReady);
+    this.#calls.outgoing.start(this, bytes, true, this.#plan.waitForReady);
   }
 
   /** Whether the call may begin. */
@@ -152,7 +152,7 @@ export class CallerCall extends Call implements CallingCall {
   /** Gives up the call, and tells the other side. */
   cancel(code: Code, error: RpcError): void {
     if (this.finished) return;
-    this.#calls.cancel(this, code, code === Code.Canceled ? "" : error.rawMessage);
+    this.#calls.outgoing.cancel(this, code, code === Code.Canceled ? "" : error.rawMessage);
     this.fail(error);
   }
 
@@ -195,7 +195,7 @@ export class CallerCall extends Call implements CallingCall {
 
   expired(): void {
     if (this.finished) return;
-    const why = this.#calls.notOpenReason;
+    const why = this.#calls.outgoing.notOpenReason;
     if (this.#calls.clock() >= this.deadlineAt) {
       const where = this.sender.id === UNOPENED ? ` while waiting to be sent: ${why}` : "";
       const error = new RpcError(`the deadline of ${this.name} passed${where}`, Code.DeadlineExceeded, {
@@ -204,7 +204,7 @@ export class CallerCall extends Call implements CallingCall {
       this.cancel(Code.DeadlineExceeded, error);
       return;
     }
-    const [what, code] = this.#calls.isOpen
+    const [what, code] = this.#calls.outgoing.canOpen
       ? (["room", Code.ResourceExhausted] as const)
       : (["connection", Code.Unavailable] as const);
     const message = `no ${what} for ${this.name} within maxWaitMs: ${why}`;

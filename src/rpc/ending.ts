@@ -1,7 +1,7 @@
-import { Code } from "../base/code.js";
-import type { RpcError } from "../base/error.js";
-import type { EndFrame, Header } from "../wire/frame.js";
-import { ENTRY_BYTES, toWireHeaders } from "./metadata.js";
+import { Code, codeFromWire } from "../base/code.js";
+import { RpcError } from "../base/error.js";
+import type { EndFrame, Header, WireLimits } from "../wire/frame.js";
+import { ENTRY_BYTES, headerBytes, toWireHeaders } from "./metadata.js";
 
 /** What an End says of the handler: it has answered, has never seen the call, or is still at work. */
 export type Ending = "answered" | "refused" | "unfinished";
@@ -50,8 +50,26 @@ function truncate(message: string): string {
   return message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE - 1)}…`;
 }
 
+/** The error that an End carries. */
+export function errorOf({ code, message, details }: EndFrame): RpcError {
+  return new RpcError(message, codeFromWire(code), { details });
+}
+
+/** An outcome as it may be sent: one that the caller does not take becomes the error that it is too large. */
+export function withinLimits(frame: EndFrame, { headerBytes: most, messageBytes }: WireLimits): EndFrame {
+  const metadata = headerBytes(frame.headers) + headerBytes(frame.trailers) + detailBytes(frame);
+  const length = frame.payload === undefined ? 0 : frame.payload.length;
+  if (metadata <= most && length <= messageBytes) return frame;
+  const message =
+    metadata > most
+      ? `response metadata and error details of ${metadata} bytes are over the limit of ${most}`
+      : `a message of ${length} bytes is over the limit of ${messageBytes} (limits.messageBytes of the caller)`;
+  const error = new RpcError(message, Code.ResourceExhausted);
+  return endFrame(frame.call, error, undefined, undefined, "answered");
+}
+
 /** What the details of an End take of the limit of metadata. */
-export function detailBytes(frame: EndFrame): number {
+function detailBytes(frame: EndFrame): number {
   let bytes = 0;
   if (frame.details !== undefined)
     for (const detail of frame.details) bytes += detail.type.length + detail.value.length + ENTRY_BYTES;

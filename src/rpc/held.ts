@@ -1,9 +1,20 @@
 /** Messages of a session that wait for their readers, in and out, of all its calls. */
-export interface Held {
+export class Held {
   /** What they take in memory, about. */
-  bytes: number;
+  bytes = 0;
   /** How many messages and pieces came in and wait. */
-  messages: number;
+  messages = 0;
+  readonly #limit: number;
+
+  /** @param limit what they may take in bytes (`maxHeldBytes`) */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Whether a payload that would have to wait is too much. One message always has room, whatever its size: that has a limit of its own. */
+  hasNoRoomFor(payload: Uint8Array | undefined): boolean {
+    return payload !== undefined && this.bytes > 0 && this.bytes + payload.length > this.#limit;
+  }
 }
 
 /** What a message or a piece takes beside its bytes (Node 24, measured). */

@@ -43,6 +43,11 @@ export function methodInfo(method: DescMethod): MethodInfo {
   return info;
 }
 
+/** Whether a method answers with one message. */
+export function answersOnce(method: DescMethod): boolean {
+  return method.methodKind === "unary" || method.methodKind === "client_streaming";
+}
+
 /**
  * A small number among the options of a method. As the descriptor's own schema does not know ours, they stay among the unknown
  * fields: varints. Reading them there costs no reflection, which would be 3 kB in every bundle.

@@ -54,7 +54,7 @@ class ProxyCall extends Call implements AnsweringCall {
       const end = this.receiver.ended && this.receiver.length === 0;
       this.#ended = end;
       this.#out.start(payload, end);
-      this.#from.giveCredit(this);
+      this.#from.output.giveCredit(this);
     }
     if (!this.#sending) void this.#send();
   }
@@ -82,8 +82,8 @@ class ProxyCall extends Call implements AnsweringCall {
         if (this.finished || this.#out.finished) return;
         const payload = this.receiver.shift();
         if (payload === undefined) break;
-        const room = this.#to.sendMessage(this.#out, payload, false);
-        this.#from.giveCredit(this);
+        const room = this.#to.output.send(this.#out, payload, false);
+        this.#from.output.giveCredit(this);
         if (room !== undefined) await room;
       }
     } catch (error) {
@@ -93,7 +93,7 @@ class ProxyCall extends Call implements AnsweringCall {
     }
     if (!this.receiver.ended || this.#ended) return;
     this.#ended = true;
-    void this.#to.sendMessage(this.#out, undefined, true);
+    void this.#to.output.send(this.#out, undefined, true);
   }
 
   // ---- from the one who answers --------------------------------------------------------------------------------
@@ -113,8 +113,8 @@ class ProxyCall extends Call implements AnsweringCall {
         const payload = out.receiver.shift();
         if (payload === undefined) break;
         this.#headers();
-        const room = this.#from.sendMessage(this, payload, false);
-        this.#to.giveCredit(out);
+        const room = this.#from.output.send(this, payload, false);
+        this.#to.output.giveCredit(out);
         if (room !== undefined) await room;
       }
       if (out.finished) this.#finish(out);
@@ -133,7 +133,7 @@ class ProxyCall extends Call implements AnsweringCall {
     const frame = endFrame(this.sender.id, error, headers, undefined, error === undefined ? "answered" : how);
     this.#leave();
     // An error's metadata are the headers and trailers that it came with: as such they are passed on, and not twice.
-    this.#from.sendEnd(this, { ...frame, trailers, payload });
+    this.#from.output.end(this, { ...frame, trailers, payload });
   }
 
   #headers(): void {
@@ -147,7 +147,7 @@ class ProxyCall extends Call implements AnsweringCall {
     const { id } = this.sender;
     this.#leave();
     this.#out.cancel(Code.Canceled, error);
-    this.#from.sendEnd(
+    this.#from.output.end(
       this,
       endFrame(id, error, undefined, undefined, this.#begun ? "unfinished" : "refused"),
     );

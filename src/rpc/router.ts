@@ -56,12 +56,12 @@ export type Routes = (router: Router) => void;
 export interface Route {
   readonly name: string;
   readonly method: DescMethod;
-  // biome-ignore lint/suspicious/noExplicitAny: the kinds differ in shape; `answer.ts` calls each by its kind.
+  // biome-ignore lint/suspicious/noExplicitAny: the kinds differ in shape; `answer-call.ts` calls each by its kind.
   readonly handler: (input: any, context: HandlerContext) => any;
 }
 
-/** Type of the requests of any method, for code that is generic over them. */
-export type AnyInput = MessageShape<DescMessage>;
+/** A message of any type, for code that is generic over them. */
+export type AnyMessage = MessageShape<DescMessage>;
 
 /** All that one side serves, by "package.Service/Method". */
 export type RouteTable = ReadonlyMap<string, Route>;

@@ -1,4 +1,4 @@
-import type { CallFrame, EndFrame, Header, OpenFrame } from "../wire/frame.js";
+import type { DataFrame, EndFrame, Header, OpenFrame } from "../wire/frame.js";
 import { CHUNK_BYTES, PAYLOAD_COST, WHOLE_BYTES } from "../wire/limits.js";
 import type { Held } from "./held.js";
 import { tokenCost } from "./token-cost.js";
@@ -29,9 +29,12 @@ export interface OpenInfo {
   readonly timeoutMs: (() => number) | undefined;
 }
 
-/** How a sending half gets out of the call: numbers for an Open, which only the table of calls can give. */
-export interface Opener {
-  open(): { readonly call: number; readonly method: number; readonly name: string };
+/** Numbers of an Open, which only the table of calls can give. */
+export interface OpenNumbers {
+  readonly call: number;
+  readonly method: number;
+  /** The method's name; `""` when the other side knows its number. */
+  readonly name: string;
 }
 
 /** The sending half of a call: credit, pieces, and what waits. */
@@ -122,11 +125,15 @@ export class Sender {
     }
   }
 
-  /** The next frame, or `undefined` when nothing waits or there is too little credit. */
-  next(opener: Opener): CallFrame | undefined {
+  /**
+   * The next frame, or `undefined` when nothing waits or there is too little credit.
+   *
+   * @param open numbers for the Open, of a call that is not opened yet
+   */
+  next(open?: () => OpenNumbers): OpenFrame | DataFrame | EndFrame | undefined {
     const item = this.#waiting?.[0];
     if (item === undefined) {
-      if (this.openInfo !== undefined) return this.#open(opener, undefined, false, 0);
+      if (this.openInfo !== undefined) return this.#open(open, undefined, false, 0);
       const final = this.#final;
       this.#final = undefined;
       return final;
@@ -134,7 +141,7 @@ export class Sender {
     const { payload } = item;
     if (payload === undefined) {
       if (this.openInfo !== undefined) {
-        const frame = this.#open(opener, undefined, item.end, 0);
+        const frame = this.#open(open, undefined, item.end, 0);
         this.#sent(item);
         return frame;
       }
@@ -160,9 +167,9 @@ export class Sender {
     const size = item.offset === 0 && length < left ? payload.length : 0;
     const last = length === left;
     const end = last && item.end;
-    let frame: CallFrame | undefined;
+    let frame: OpenFrame | DataFrame;
     if (this.openInfo !== undefined) {
-      frame = this.#open(opener, piece, end, size);
+      frame = this.#open(open, piece, end, size);
     } else {
       const resumeToken = item.offset === 0 ? item.resumeToken : "";
       const headers = this.#takeHeaders();
@@ -187,9 +194,15 @@ export class Sender {
     item.done?.();
   }
 
-  #open(opener: Opener, payload: Uint8Array | undefined, end: boolean, size: number): OpenFrame {
+  #open(
+    open: (() => OpenNumbers) | undefined,
+    payload: Uint8Array | undefined,
+    end: boolean,
+    size: number,
+  ): OpenFrame {
     const info = this.openInfo as OpenInfo;
-    const numbers = opener.open();
+    if (open === undefined) throw new Error("a call that was never opened got a turn");
+    const numbers = open();
     this.openInfo = undefined;
     return {
       kind: "open",

@@ -109,7 +109,7 @@ export class MessageReader<Desc extends DescMessage> implements AsyncIterableIte
     if (slices !== undefined && source.call.receiver.length > 0 && this.#mustPause(slices)) return undefined;
     const payload = source.call.receiver.shift();
     if (payload !== undefined) {
-      source.calls.giveCredit(source.call);
+      source.calls.output.giveCredit(source.call);
       try {
         const value = decodeMessage(source.schema, payload, source.decodeCode, "unknown");
         const gap = source.call.receiver.tracker?.gap;
@@ -176,9 +176,9 @@ export function pumpMessages<Desc extends DescMessage>(
         sent++;
         const token = resumeTokenOf(result.value);
         const writer = writerOf(schema, result.value);
-        if (writer !== undefined && calls.sendWritten(call, writer, token)) continue;
+        if (writer !== undefined && calls.output.sendWritten(call, writer, token)) continue;
         const payload = encodeMessage(schema, result.value, encodeCode);
-        const room = calls.sendMessage(call, payload, false, token);
+        const room = calls.output.send(call, payload, false, token);
         if (room !== undefined) {
           await room;
           if (call.finished) return stop();

@@ -1,7 +1,9 @@
 // Resume tokens cost credit, so that a stream of empty messages with long tokens is bounded as any other.
+
 import { expect, it } from "vitest";
 import { CounterService } from "../../gen/hawser/test/v1/counter_pb.js";
 import { createClient, resumable } from "../../src/index.js";
+import { Held } from "../../src/rpc/held.js";
 import { Receiver } from "../../src/rpc/receiver.js";
 import { createPair } from "../../src/testing/index.js";
 import { MIN_LIMITS } from "../../src/wire/limits.js";
@@ -46,7 +48,7 @@ it("a writer of empty messages with tokens is stopped by a reader that does not 
 
 it("a reader that is sent more tokens than it gave credit for says so", () => {
   const window = 10_000;
-  const held = { bytes: 0, messages: 0 };
+  const held = new Held(Number.POSITIVE_INFINITY);
   const receiver = new Receiver(window, 1_000, held);
   let taken = 0;
   while (receiver.take(new Uint8Array(0), 0, false, TOKEN) === undefined) taken++;
@@ -55,7 +57,7 @@ it("a reader that is sent more tokens than it gave credit for says so", () => {
 });
 
 it("credit for pieces with a token comes back whole", () => {
-  const receiver = new Receiver(1_000, 1_000, { bytes: 0, messages: 0 });
+  const receiver = new Receiver(1_000, 1_000, new Held(Number.POSITIVE_INFINITY));
   let given = 0;
   for (let round = 0; round < 100; round++) {
     expect(receiver.take(new Uint8Array(300), 500, false, "token")).toBeUndefined();

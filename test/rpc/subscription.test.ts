@@ -1,6 +1,8 @@
 // The client's end of a topic, frame by frame.
+
 import { beforeEach, describe, expect, it } from "vitest";
 import type { CallingCall } from "../../src/rpc/call-table.js";
+import { Held } from "../../src/rpc/held.js";
 import { Receiver } from "../../src/rpc/receiver.js";
 import { Subscription } from "../../src/rpc/subscription.js";
 import type { TopicGap } from "../../src/rpc/topic.js";
@@ -11,7 +13,7 @@ const WINDOW = 1_000;
 class Bench {
   readonly sent: PositionFrame[] = [];
   readonly gaps: TopicGap[] = [];
-  readonly receiver = new Receiver(WINDOW, 10_000, { bytes: 0, messages: 0 });
+  readonly receiver = new Receiver(WINDOW, 10_000, new Held(Number.POSITIVE_INFINITY));
   readonly subscription: Subscription;
 
   constructor(resumeToken = "") {

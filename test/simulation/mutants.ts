@@ -207,9 +207,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: "calls that have ended stay in the table",
     edits: [
       {
-        file: "src/rpc/calls.ts",
-        find: "call.sender.end();\n      this.remove(call);",
-        replace: "call.sender.end();",
+        file: "src/rpc/call-output.ts",
+        find: "sender.end();\n      this.#calls.remove(call);",
+        replace: "sender.end();",
       },
     ],
   },
