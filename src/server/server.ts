@@ -161,6 +161,8 @@ class HawserServer implements Server {
   readonly #httpLinks: HttpLinks;
   readonly #attached = new Map<AttachableServer, Attachment>();
   #own: HttpServer | undefined;
+  /** It was told to listen, so that it will, or will say why not. */
+  #told = false;
   #draining = false;
   /** The broker can be used. */
   readonly #started: Promise<void>;
@@ -241,8 +243,10 @@ class HawserServer implements Server {
 
   #listen(http: HttpServer, options: ListenOptions, path: string): Promise<Listening> {
     return new Promise((resolve, reject) => {
-      http.once("error", (error: NodeJS.ErrnoException) => {
+      if (this.#closing !== undefined) return reject(new Error("the server is closed"));
+      const fail = (error: NodeJS.ErrnoException) => {
         this.#own = undefined;
+        this.#told = false;
         this.#detach(http);
         reject(
           error.code === "EADDRINUSE"
@@ -251,16 +255,22 @@ class HawserServer implements Server {
               })
             : error,
         );
-      });
-      http.listen(
-        { port: options.port, ...(options.host === undefined ? {} : { host: options.host }) },
-        () => {
-          if (this.#closing !== undefined) return reject(new Error("the server is closed"));
-          const { port } = http.address() as AddressInfo;
-          this.health.enter("serving");
-          resolve({ port, url: `ws://localhost:${port}${path}` });
-        },
-      );
+      };
+      http.once("error", fail);
+      const onListening = () => {
+        if (this.#closing !== undefined) return reject(new Error("the server is closed"));
+        const { port } = http.address() as AddressInfo;
+        this.health.enter("serving");
+        resolve({ port, url: `ws://localhost:${port}${path}` });
+      };
+      const { port, host } = options;
+      try {
+        http.listen({ port, ...(host === undefined ? {} : { host }) }, onListening);
+        this.#told = true;
+      } catch (error) {
+        // A port that is none.
+        fail(error as Error);
+      }
     });
   }
 
@@ -351,7 +361,7 @@ class HawserServer implements Server {
     for (const [server, { onUpgrade }] of this.#attached) server.off("upgrade", onUpgrade);
     const own = this.#own;
     const stopped = new Promise<void>((resolve) => {
-      if (own === undefined) return resolve();
+      if (own === undefined || !this.#told) return resolve();
       const stop = () => {
         own.close(() => resolve());
         own.closeIdleConnections();

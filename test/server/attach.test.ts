@@ -14,11 +14,12 @@ import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { connect, createClient } from "../../src/client/index.js";
-import { createServer, type Server } from "../../src/server/index.js";
+import { createServer, memoryBroker, type Server } from "../../src/server/index.js";
 import { selfSigned } from "../support/certificate.js";
 import { echoRoutes, exchange, expectedResult } from "../support/echo.js";
 
 const closers: (() => Promise<unknown> | unknown)[] = [];
+const silent = { warn: () => undefined, error: () => undefined };
 
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
@@ -120,6 +121,44 @@ describe("a port of its own", () => {
       (error: unknown) => String(error),
     );
     await server.close();
+    expect(await listening).toContain("the server is closed");
+  });
+
+  test("close() after a port that is none", async () => {
+    const server = hawser();
+    await expect(server.listen({ port: 70_000 })).rejects.toThrow(RangeError);
+    await server.close();
+  });
+
+  test("close() after a broker that cannot be used", async () => {
+    const start = () => Promise.reject(new Error("wrong password"));
+    const broker = Object.assign(memoryBroker(), { start });
+    const server = createServer({ routes: echoRoutes(), broker, logger: silent });
+    await expect(server.listen({ port: 0 })).rejects.toThrow("wrong password");
+    await server.close();
+  });
+
+  test("close() while the broker has not started yet: it is closed, and listen() says why it will not", async () => {
+    let giveUp: (error: Error) => void = () => undefined;
+    const broker = Object.assign(memoryBroker(), {
+      start: () => new Promise<void>((_, reject) => (giveUp = reject)),
+      close: async () => giveUp(new Error("the broker is closed")),
+    });
+    const server = createServer({ routes: echoRoutes(), broker, logger: silent });
+    const listening = server.listen({ port: 0 }).catch((error: unknown) => String(error));
+    await server.close();
+    expect(await listening).toContain("the broker is closed");
+  });
+
+  test("close() while the broker has not started yet: should it start all the same, nothing listens", async () => {
+    let start: () => void = () => undefined;
+    const broker = Object.assign(memoryBroker(), {
+      start: () => new Promise<void>((resolve) => (start = resolve)),
+    });
+    const server = createServer({ routes: echoRoutes(), broker, logger: silent });
+    const listening = server.listen({ port: 0 }).catch((error: unknown) => String(error));
+    await server.close();
+    start();
     expect(await listening).toContain("the server is closed");
   });
 
