@@ -8,7 +8,7 @@ import { Call } from "./call.js";
 import type { AnsweringCall } from "./call-table.js";
 import type { Calls } from "./calls.js";
 import { CallContext, type ContextCall, type IdempotencyContext, type SessionInfo } from "./context.js";
-import { endFrame, errorOf, isFinal, withinLimits } from "./ending.js";
+import { answerFrame, endFrame, errorOf, isFinal, withinLimits } from "./ending.js";
 import type { Admission, GuardedCall } from "./guard.js";
 import { HandlerCallInfo } from "./handler-call-info.js";
 import { runIntercepted, TopicMessages } from "./intercepted-handler.js";
@@ -434,18 +434,7 @@ export class AnswerCall extends Call implements AnsweringCall, ContextCall, Guar
     const context = this.#context;
     const headers = context.touchedHeader === undefined ? undefined : toWireHeaders(context.touchedHeader);
     const trailers = context.touchedTrailer === undefined ? undefined : toWireHeaders(context.touchedTrailer);
-    return {
-      kind: "end",
-      call: this.sender.id,
-      code: 0,
-      message: "",
-      details: undefined,
-      headers,
-      trailers,
-      refused: false,
-      unfinished: false,
-      payload,
-    };
+    return answerFrame(this.sender.id, headers, trailers, payload);
   }
 
   /** The handler threw, or an interceptor. */

@@ -6,6 +6,7 @@ import { PAYLOAD_COST, WHOLE_BYTES } from "../wire/limits.js";
 import { type Call, UNOPENED } from "./call.js";
 import type { CallSession, CallsInit } from "./call-table.js";
 import type { Calls } from "./calls.js";
+import { answerFrame } from "./ending.js";
 import { tooLarge } from "./limit-errors.js";
 import { tokenCost } from "./token-cost.js";
 
@@ -106,22 +107,8 @@ export class CallOutput {
     if (message.bound > session.peerLimits.messageBytes || call.sender.hasWaiting || !session.writable) {
       return false;
     }
-    const length = session.sendMessage(
-      {
-        kind: "end",
-        call: call.sender.id,
-        code: 0,
-        message: "",
-        details: undefined,
-        headers: undefined,
-        trailers: undefined,
-        refused: false,
-        unfinished: false,
-        payload: undefined,
-        plain: call.plain,
-      },
-      message,
-    );
+    const { id } = call.sender;
+    const length = session.sendMessage(answerFrame(id, undefined, undefined, undefined, call.plain), message);
     if (length < 0) return false;
     call.sender.end();
     this.#calls.remove(call);

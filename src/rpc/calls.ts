@@ -201,9 +201,7 @@ export class Calls {
    */
   onLost(lastOpenWritten: number): void {
     this.#output?.dropAll();
-    const lost = [...(this.#outgoing?.lose() ?? []), ...(this.#incoming?.lose() ?? [])];
-    // Only now, with all tables as in a new session: a call that fails may be attempted again at once.
-    for (const call of lost) {
+    for (const call of this.#lose()) {
       const { id } = call.sender;
       call.sender.id = LOST;
       call.lost(id > lastOpenWritten);
@@ -215,8 +213,12 @@ export class Calls {
     if (this.#closed !== undefined) return;
     this.#closed = new RpcError(message, code, { executed: "no" });
     this.#outgoing?.failWaiting(this.#closed);
-    const open = [...(this.#outgoing?.all() ?? []), ...(this.#incoming?.all() ?? [])];
-    for (const call of open) call.lost(false);
+    for (const call of this.#lose()) call.lost(false);
+  }
+
+  /** All open calls, with all tables as in a new session: a call that fails may be attempted again at once. */
+  #lose(): Call[] {
+    return [...(this.#outgoing?.lose() ?? []), ...(this.#incoming?.lose() ?? [])];
   }
 
   /** Earliest deadline, or the time at which messages have waited long enough for room. */

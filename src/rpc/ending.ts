@@ -33,6 +33,29 @@ export function endFrame(
   };
 }
 
+/** The End of a call that its handler has answered with a message. */
+export function answerFrame(
+  call: number,
+  headers: readonly Header[] | undefined,
+  trailers: readonly Header[] | undefined,
+  payload: Uint8Array | undefined,
+  plain = false,
+): EndFrame {
+  return {
+    kind: "end",
+    call,
+    code: 0,
+    message: "",
+    details: undefined,
+    headers,
+    trailers,
+    refused: false,
+    unfinished: false,
+    payload,
+    plain,
+  };
+}
+
 /**
  * Whether an error is the outcome of a key. UNAVAILABLE says by itself that trying again helps (gRPC's `statuscodes.md`),
  * and so does a handler that says when.

@@ -111,11 +111,6 @@ export class IncomingCalls {
     return lost;
   }
 
-  /** All open calls. */
-  all(): AnsweringCall[] {
-    return this.#open.all();
-  }
-
   /** Why a call does not reach its handler. */
   #refusal({ headers, payload, size }: OpenFrame): EndRefusal | undefined {
     const { limits } = this.#init;

@@ -1,7 +1,7 @@
 import { Code } from "../base/code.js";
 import { RpcError } from "../base/error.js";
 import type { MessageWriter } from "../wire/encode.js";
-import type { CallFrame } from "../wire/frame.js";
+import type { CallFrame, OpenFrame } from "../wire/frame.js";
 import { BESIDE_BYTES, PAYLOAD_COST, WHOLE_BYTES } from "../wire/limits.js";
 import { UNOPENED } from "./call.js";
 import { CallSlots } from "./call-slots.js";
@@ -88,23 +88,9 @@ export class OutgoingCalls {
     if (end) call.sender.end();
     if (call.deadlineAt !== Number.POSITIVE_INFINITY) calls.setDeadline(call, call.deadlineAt);
     if (length <= WHOLE_BYTES && length + PAYLOAD_COST <= peerLimits.creditBytes && this.#mayOpen) {
-      const { call: id, method, name } = this.#number(call);
+      const frame = this.#openFrame(call, end, payload);
       call.sender.credit = peerLimits.creditBytes - (payload === undefined ? 0 : length + PAYLOAD_COST);
-      session.send({
-        kind: "open",
-        call: id,
-        method,
-        name,
-        headers: call.headers,
-        timeoutMs: this.#timeLeft(call),
-        end,
-        size: 0,
-        resumeToken: call.resumeToken,
-        idempotencyKey: call.idempotencyKey,
-        payload,
-        plain: call.plain,
-      });
-      return;
+      return session.send(frame);
     }
     if (session.state !== "open" && !waitForReady) {
       const message = `not connected: ${calls.host.whyNotOpen()}`;
@@ -136,26 +122,9 @@ export class OutgoingCalls {
     ) {
       return false;
     }
-    const { call: id, method } = this.#number(call);
-    const length = this.#session.sendMessage(
-      {
-        kind: "open",
-        call: id,
-        method,
-        name: "",
-        headers: undefined,
-        timeoutMs: this.#timeLeft(call),
-        end: true,
-        size: 0,
-        resumeToken: call.resumeToken,
-        idempotencyKey: call.idempotencyKey,
-        payload: undefined,
-        plain: call.plain,
-      },
-      message,
-    );
+    const length = this.#session.sendMessage(this.#openFrame(call, true, undefined), message);
     if (length < 0) {
-      this.#forget(id);
+      this.#forget(call.sender.id);
       call.sender.id = UNOPENED;
       return false;
     }
@@ -210,11 +179,6 @@ export class OutgoingCalls {
     for (const call of [...this.#waiting]) call.fail(error);
   }
 
-  /** All open calls. */
-  all(): CallingCall[] {
-    return this.#open.all();
-  }
-
   /** Whether a call may be opened now, past none that waits. */
   get #mayOpen(): boolean {
     const session = this.#session;
@@ -239,6 +203,25 @@ export class OutgoingCalls {
     this.#calls.setDeadline(call, Math.min(call.deadlineAt, this.#init.clock() + this.#init.maxWaitMs));
     this.#calls.host.onDeadline();
     this.#session.wake();
+  }
+
+  /** The Open of a call that becomes an open one with it. */
+  #openFrame(call: CallingCall, end: boolean, payload: Uint8Array | undefined): OpenFrame {
+    const { call: id, method, name } = this.#number(call);
+    return {
+      kind: "open",
+      call: id,
+      method,
+      name,
+      headers: call.headers,
+      timeoutMs: this.#timeLeft(call),
+      end,
+      size: 0,
+      resumeToken: call.resumeToken,
+      idempotencyKey: call.idempotencyKey,
+      payload,
+      plain: call.plain,
+    };
   }
 
   /** Makes a call an open one. */
