@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const source = (path: string) => fileURLToPath(new URL(`src/${path}`, import.meta.url));
 
@@ -18,6 +19,17 @@ const ALONE = [
   "test/tune/**",
 ];
 
+/** Files that take long and are short: begun last, one of them would go on while everything else is done. */
+const LONG = /test\/(simulation\/simulation|nats\/(bus|broker)|tabs\/tabs)\.test\.ts$/;
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => LONG.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: [
@@ -34,6 +46,7 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 60_000,
     allowOnly: false,
     passWithNoTests: false,
+    sequence: { sequencer: LongFirst },
     dangerouslyIgnoreUnhandledErrors: false,
     projects: [
       {

@@ -1,5 +1,5 @@
 import { PAYLOAD_COST } from "../wire/limits.js";
-import { HELD_OVERHEAD, type Held, toHold } from "./held.js";
+import { HELD_OVERHEAD, type Held } from "./held.js";
 import { tokenCost } from "./token-cost.js";
 import type { TopicGap } from "./topic.js";
 
@@ -96,7 +96,7 @@ export class Receiver {
     } else if (size !== 0) {
       return "violation";
     }
-    this.#pieces.push(toHold(payload, this.#held, true));
+    this.#pieces.push(this.#held.keepPiece(payload));
     this.#piecesBytes += length;
     this.#hold(length + HELD_OVERHEAD, 1);
     if (this.#piecesBytes > this.#size) return "violation";
@@ -183,9 +183,9 @@ export class Receiver {
       this.#hold(resumeToken.length, 0);
     }
     this.#hold(message.length + HELD_OVERHEAD, 1);
-    const kept = toHold(message, this.#held, false);
-    if (this.#queue === undefined) this.#queue = [kept];
-    else this.#queue.push(kept);
+    const queue = this.#queue;
+    if (queue === undefined) this.#queue = [this.#held.keep(message, undefined)];
+    else queue.push(this.#held.keep(message, queue[queue.length - 1]));
   }
 }
 
