@@ -1,6 +1,7 @@
 import { CloseCode } from "../base/close.js";
 import type { LinkEvents } from "../driver/link.js";
-import type { HttpDialler, HttpLink } from "../fallback/client-link.js";
+import type { HttpLink } from "../fallback/client-link.js";
+import type { HttpDialler } from "../fallback/dialler.js";
 import type { Dial, DialFailure, DialRequest } from "./platform.js";
 
 /** `dialHttp` of a platform. */

@@ -1,19 +1,8 @@
 import { CloseCode } from "../base/close.js";
 import type { Link, LinkEvents, LinkKind } from "../driver/link.js";
-import type { Schedule } from "../driver/timers.js";
 import type { EncodedPacket } from "../wire/encode.js";
-import {
-  CLOSE_TIMEOUT_MS,
-  CONTENT_TYPE,
-  FIRST_BODY_BYTES,
-  LINK_HEADER,
-  NUMBER_HEADER,
-  nextBodyBytes,
-  OPERATION_HEADER,
-  type Operation,
-  VERSION,
-  VERSION_HEADER,
-} from "./protocol.js";
+import type { HttpDialler } from "./dialler.js";
+import { CLOSE_TIMEOUT_MS, nextBodyBytes, type Operation } from "./protocol.js";
 import {
   decodeClose,
   encodeClose,
@@ -25,45 +14,15 @@ import {
   RecordReader,
   recordHead,
 } from "./records.js";
-
-/** An answer to a request. */
-export interface HttpAnswer {
-  readonly status: number;
-  header(name: string): string | undefined;
-  /** Chunks of the body, as they come. May be iterated once, or not at all. */
-  readonly body: AsyncIterable<Uint8Array>;
-}
-
-/** Makes a POST request: what differs between Node and browsers. Rejects when there is no answer. */
-export type HttpPost = (
-  url: string,
-  headers: Readonly<Record<string, string>>,
-  body: Uint8Array<ArrayBuffer>,
-  signal: AbortSignal,
-) => Promise<HttpAnswer>;
-
-/** Where the requests of one link go out. */
-export interface HttpClient {
-  readonly post: HttpPost;
-  /** No request follows: connections that wait for one are given up. */
-  end(): void;
-}
-
-/** What a {@link HttpDialler} is made with. */
-export interface HttpDialInit {
-  /** For each link anew: what stands of an old one may be dead without saying so. */
-  readonly createClient: () => HttpClient;
-  readonly schedule: Schedule;
-  /** Longest packet that the server may send. */
-  readonly maxPacketBytes: number;
-}
-
-/** Why a link could not be opened; as `DialFailure` of the client. */
-export interface HttpFailure {
-  readonly code: number;
-  readonly reason: string;
-  readonly by: "server" | "between" | undefined;
-}
+import {
+  drained,
+  type HttpAnswer,
+  type HttpClient,
+  isOurs,
+  operationHeaders,
+  textOf,
+  whatWas,
+} from "./request.js";
 
 /** `send` requests under way at a time: one is on its way while the answer to the other comes back. */
 const SENDS = 2;
@@ -73,56 +32,6 @@ const RETRY_MS = 100;
 /** Below this, a link that was fuller has drained. */
 const DRAIN_MARK_BYTES = 64 * 1024;
 
-/** Opens links over HTTP, and remembers between them what the way is like. */
-export class HttpDialler {
-  readonly init: HttpDialInit;
-  /** A streamed answer was held back on its way here. */
-  buffered = false;
-  /** Most bytes of records that go into a body. */
-  bodyBytes: number = FIRST_BODY_BYTES;
-
-  constructor(init: HttpDialInit) {
-    this.init = init;
-  }
-
-  /** Opens a link; calls `onOpen` or `onFailure`, once and not before it has returned. */
-  dial(
-    url: string,
-    headers: Readonly<Record<string, string>>,
-    events: LinkEvents,
-    onOpen: (link: HttpLink) => void,
-    onFailure: (failure: HttpFailure) => void,
-  ): { abort(): void } {
-    const abort = new AbortController();
-    const { signal } = abort;
-    const http = url.replace(/^ws/, "http");
-    const client = this.init.createClient();
-    signal.addEventListener("abort", () => client.end(), { once: true });
-    const open = operation("open", { ...headers });
-    client
-      .post(http, open, new Uint8Array(0), signal)
-      .then(async (answer) => {
-        const id = answer.header(LINK_HEADER);
-        if (answer.status === 200 && id !== undefined && isOurs(answer)) {
-          await drained(answer);
-          if (signal.aborted) return;
-          onOpen(new ClientHttpLink(this, client, http, { ...headers, [LINK_HEADER]: id }, events, abort));
-          return;
-        }
-        const text = await textOf(answer);
-        client.end();
-        if (!signal.aborted) onFailure(failureOf(answer, text));
-      })
-      .catch((error: unknown) => {
-        client.end();
-        if (signal.aborted) return;
-        const reason = error instanceof Error ? error.message : String(error);
-        onFailure({ code: CloseCode.abnormal, reason: `no answer over HTTP: ${reason}`, by: undefined });
-      });
-    return { abort: () => abort.abort() };
-  }
-}
-
 /** A link that its owner can leave at once. */
 export interface HttpLink extends Link {
   /** Closes the link, and says at once that it is gone. */
@@ -130,7 +39,7 @@ export interface HttpLink extends Link {
 }
 
 /** A client's link over HTTP. */
-class ClientHttpLink implements HttpLink {
+export class ClientHttpLink implements HttpLink {
   readonly #dialler: HttpDialler;
   readonly #client: HttpClient;
   readonly #url: string;
@@ -332,7 +241,7 @@ class ClientHttpLink implements HttpLink {
   // ---- requests ------------------------------------------------------------------------------------------------
 
   #post(what: Operation, number: number | undefined, body: Uint8Array<ArrayBuffer>): Promise<HttpAnswer> {
-    const headers = operation(what, this.#headers, number);
+    const headers = operationHeaders(what, this.#headers, number);
     return this.#client.post(this.#url, headers, body, this.#abort.signal);
   }
 
@@ -377,59 +286,4 @@ class ClientHttpLink implements HttpLink {
     this.#abort.abort();
     this.#events.onClose(code, reason);
   }
-}
-
-function operation(
-  what: Operation,
-  headers: Readonly<Record<string, string>>,
-  number?: number,
-): Record<string, string> {
-  return {
-    ...headers,
-    "content-type": CONTENT_TYPE,
-    [OPERATION_HEADER]: what,
-    ...(number !== undefined && { [NUMBER_HEADER]: String(number) }),
-  };
-}
-
-/** What an answer means that is no link. */
-function failureOf(answer: HttpAnswer, text: string): HttpFailure {
-  const { status } = answer;
-  const by =
-    answer.header(VERSION_HEADER) !== undefined ? "server" : status < 500 ? ("between" as const) : undefined;
-  // Only the server's word is final: a portal that wants to be signed in to, or a proxy, may say something else soon.
-  const said = by === "server" ? status : 0;
-  const code =
-    said === 401 ? CloseCode.unauthenticated : said === 403 ? CloseCode.permissionDenied : CloseCode.abnormal;
-  return { code, reason: `HTTP ${status}${text === "" ? "" : `: ${text}`}`, by };
-}
-
-/** Whether the server itself has answered. */
-function isOurs(answer: HttpAnswer): boolean {
-  return answer.header(VERSION_HEADER) === VERSION;
-}
-
-function whatWas(answer: HttpAnswer): string {
-  return `HTTP ${answer.status}${isOurs(answer) ? "" : ", which is not the Hawser server's answer"}`;
-}
-
-async function drained(answer: HttpAnswer): Promise<true> {
-  for await (const _ of answer.body) {
-    // Until it ends, so that its connection can be used again.
-  }
-  return true;
-}
-
-/** Longest text of an error that is looked at. */
-const MAX_TEXT_BYTES = 1_024;
-
-async function textOf(answer: HttpAnswer): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of answer.body) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > MAX_TEXT_BYTES) break;
-  }
-  return new TextDecoder().decode(joined(chunks).subarray(0, MAX_TEXT_BYTES)).trim();
 }

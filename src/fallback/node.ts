@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { type HttpAnswer, type HttpClient, HttpDialler } from "./client-link.js";
+import { HttpDialler } from "./dialler.js";
+import type { HttpAnswer, HttpClient } from "./request.js";
 
 /**
  * Links over HTTP in Node.

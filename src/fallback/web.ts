@@ -1,4 +1,5 @@
-import { type HttpAnswer, HttpDialler, type HttpPost } from "./client-link.js";
+import { HttpDialler } from "./dialler.js";
+import type { HttpAnswer, HttpPost } from "./request.js";
 
 /** Links over HTTP by the platform's own `fetch`: in browsers, workers, Deno and Bun. */
 export function webDialler(maxPacketBytes: number): HttpDialler {

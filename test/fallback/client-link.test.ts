@@ -1,7 +1,9 @@
 // A client's link over HTTP against answers that a test makes up: what comes in which order, and what is asked again.
 import { expect, test } from "vitest";
-import { type HttpAnswer, HttpDialler, type HttpLink } from "../../src/fallback/client-link.js";
+import type { HttpLink } from "../../src/fallback/client-link.js";
+import { HttpDialler } from "../../src/fallback/dialler.js";
 import { encodeRecord, joined, RecordKind } from "../../src/fallback/records.js";
+import type { HttpAnswer } from "../../src/fallback/request.js";
 import { until } from "../support/until.js";
 
 interface Asked {
