@@ -1,25 +1,21 @@
-import type { Clock, Random } from "../base/clock.js";
 import { CloseCode } from "../base/close.js";
 import { Code } from "../base/code.js";
 import { hex } from "../base/hex.js";
 import type { LinkKind } from "../base/observer.js";
 import { Driver } from "../driver/driver.js";
 import type { BroadcastLink, Link } from "../driver/link.js";
-import type { TimerItem, Timers } from "../driver/timers.js";
-import type { CallsInit, EndRefusal } from "../rpc/call-table.js";
+import type { TimerItem } from "../driver/timers.js";
+import type { EndRefusal } from "../rpc/call-table.js";
 import type { Calls } from "../rpc/calls.js";
 import type { Identity } from "../rpc/context.js";
 import { Peer, type PeerEvents } from "../rpc/peer.js";
 import type { TopicSink, TopicSinkEvents } from "../rpc/topic.js";
 import type { Transport } from "../rpc/transport.js";
-import type { OutboxBudget } from "../session/host.js";
-import type { PacketEncoder } from "../wire/encode.js";
 import type { HelloFrame, RefreshFrame } from "../wire/frame.js";
-import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
-import type { CallRates } from "./call-rates.js";
+import type { UpgradeInfo } from "./authentication.js";
 import type { EndedBy } from "./events.js";
-import { type LinkEvent, LinkPlan } from "./link-plan.js";
-import type { ServerSettings } from "./options.js";
+import { isPlanned, LinkPlan } from "./link-plan.js";
+import type { SessionOwner } from "./session-owner.js";
 
 /** A session of a client, as the server's owner sees it. */
 export interface ServerSession {
@@ -54,38 +50,8 @@ export interface LinkSession {
   linkClosed(link: BroadcastLink, code: number, reason: string): void;
 }
 
-/** A client that was asked to go has this long to hear of it. */
-const ROTATION_MS = 5_000;
-/** Whether it has heard is looked at this often. */
-const POLL_MS = 20;
-/** Links of one age are not replaced at one time: give or take this part of it, as gRPC does with `MAX_CONNECTION_AGE`. */
-const AGE_JITTER = 0.1;
-const MAX_UINT32 = 0xffff_ffff;
-
 /** What a session costs in memory beside what it keeps, about (Node 24, measured). */
 const SESSION_BYTES = 6 * 1024;
-
-/** What a session tells the table of sessions. */
-export interface SessionOwner {
-  readonly settings: ServerSettings;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly encoder: PacketEncoder;
-  readonly epoch: Uint8Array;
-  /** Milliseconds since the epoch. */
-  readonly wallClock: Clock;
-  readonly outboxBudget: OutboxBudget;
-  readonly rates: CallRates | undefined;
-  /** Shared by the calls of all sessions. */
-  readonly calls: CallsInit;
-  readonly createTransport: (calls: Calls) => Transport;
-  /** The link is gone; the session waits for another. */
-  onDetached(session: LiveSession, code: number, reason: string): void;
-  /** Nobody came back within the grace time. */
-  onExpired(session: LiveSession): void;
-  /** The session is over. */
-  onEnded(session: LiveSession, by: EndedBy, message: string): void;
-}
 
 /** One session on the server: a peer, its driver, and the link it has at the moment. */
 export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerEvents, TopicSink {
@@ -99,15 +65,8 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
   readonly #driver: Driver;
   readonly #owner: SessionOwner;
   #ended = false;
-  /** The request that the link came from, packed, where it may be asked for again. */
-  #info: string | undefined;
-  /** The link whose fresh credentials are being looked at. */
-  #refreshing: Link | undefined;
-  /** What is planned for the link, if anything is. */
+  /** What is planned for the link, if anything ever was for one. */
   #plan: LinkPlan | undefined;
-  /** What the link has to be rid of: since when it is asked to go, and why; how many calls it had when it was looked at. */
-  #rotation: { readonly reason: string; readonly giveUpAt: number } | undefined;
-  #callsSeen = 0;
 
   constructor(owner: SessionOwner, id: Uint8Array, identity: Identity | undefined) {
     const { settings, timers } = owner;
@@ -153,6 +112,11 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
 
   onDeadline(): void {
     this.#driver.watch();
+  }
+
+  /** Fresh credentials came. Nobody looks at them where none expire. */
+  onRefresh({ credentials }: RefreshFrame): void {
+    this.#plan?.refreshed(credentials);
   }
 
   whyNotOpen(): string {
@@ -251,8 +215,7 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
       old.close(CloseCode.replaced, "the session went on over another link");
     }
     this.#owner.timers.delete(this);
-    this.#callOff();
-    this.#info = identity?.expiresAt === undefined ? undefined : JSON.stringify(info);
+    this.#plan?.clear();
     this.#peer.identity = identity;
     this.#driver.setLink(link);
     this.#peer.accept(hello, resumed, this.#owner.timers.clock());
@@ -260,7 +223,7 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
     this.#driver.flush();
     this.link = link;
     this.topicEvents?.linkUp();
-    this.#planForLink();
+    if (isPlanned(this.#owner, identity)) this.#planned().begin(info);
   }
 
   /** A binary message from a link; those of a link that was replaced are not heard. */
@@ -306,10 +269,7 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
 
   /** Replaces the link: the client is asked to go, and its session goes on over the link that it comes back with. */
   rotate(reason: string): void {
-    if (!this.connected) return;
-    this.goAway(reason, 0);
-    this.#rotation = { reason, giveUpAt: this.#owner.timers.clock() + ROTATION_MS };
-    this.#planned().in(POLL_MS, "look");
+    if (this.connected) this.#planned().rotate(reason);
   }
 
   close(code: number = CloseCode.policy, reason = "closed by the server"): void {
@@ -322,7 +282,7 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
   end(by: EndedBy, message: string, code: Code): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#callOff();
+    this.#plan?.clear();
     this.link = undefined;
     this.#driver.dispose();
     this.#owner.timers.delete(this);
@@ -343,118 +303,14 @@ export class LiveSession implements ServerSession, LinkSession, TimerItem, PeerE
     link?.close(code, reason);
   }
 
-  // ---- what is planned for a link ------------------------------------------------------------------------------
-
   #planned(): LinkPlan {
-    this.#plan ??= new LinkPlan(this.#owner.timers, (event) => this.#happen(event));
+    this.#plan ??= new LinkPlan(this.#owner, this, this.#peer);
     return this.#plan;
-  }
-
-  #planForLink(): void {
-    const { settings, random } = this.#owner;
-    this.#planExpiry();
-    const { maxConnectionAgeMs, idleTimeoutMs } = settings;
-    if (maxConnectionAgeMs !== Number.POSITIVE_INFINITY) {
-      this.#planned().in(maxConnectionAgeMs * (1 + AGE_JITTER * (2 * random() - 1)), "rotate");
-    }
-    if (idleTimeoutMs === Number.POSITIVE_INFINITY) return;
-    this.#callsSeen = this.#peer.calls.opened;
-    this.#planned().in(idleTimeoutMs, "idle");
-  }
-
-  /** Asks for fresh credentials ahead of the time at which the present ones are no longer good. */
-  #planExpiry(): void {
-    const expiresAt = this.identity?.expiresAt;
-    if (expiresAt === undefined) {
-      this.#plan?.in(Number.POSITIVE_INFINITY, "refresh");
-      this.#plan?.in(Number.POSITIVE_INFINITY, "expire");
-      return;
-    }
-    const leftMs = this.#leftMs(expiresAt);
-    // Credentials that are good for less than twice that time are asked for at half of it.
-    this.#planned().in(Math.max(leftMs / 2, leftMs - this.#owner.settings.refreshBeforeMs), "refresh");
-    this.#planned().in(leftMs, "expire");
-  }
-
-  #leftMs(expiresAt: number): number {
-    return Math.max(0, expiresAt - this.#owner.wallClock());
-  }
-
-  #happen(event: LinkEvent): void {
-    const { settings, timers } = this.#owner;
-    const { expiresAt = Number.POSITIVE_INFINITY } = this.identity ?? {};
-    switch (event) {
-      case "refresh": {
-        const withinMs = Math.min(Math.ceil(this.#leftMs(expiresAt)), MAX_UINT32);
-        return this.#peer.session.refresh("", Math.max(1, withinMs));
-      }
-      case "expire":
-        // The machine's clock may have been set meanwhile.
-        if (this.#leftMs(expiresAt) > 0) this.#planExpiry();
-        else this.onCut(CloseCode.unauthenticated, "the credentials have expired", false);
-        return;
-      case "rotate":
-        return this.rotate("the connection is old enough to be replaced");
-      case "look": {
-        const rotation = this.#rotation;
-        if (rotation === undefined) return;
-        if (this.#peer.session.goAwayHeard || timers.clock() >= rotation.giveUpAt)
-          this.onCut(CloseCode.goingAway, rotation.reason, false);
-        else this.#planned().in(POLL_MS, "look");
-        return;
-      }
-      case "idle": {
-        const { calls } = this.#peer;
-        const isIdle = calls.size === 0 && calls.opened === this.#callsSeen;
-        this.#callsSeen = calls.opened;
-        if (isIdle) this.onCut(CloseCode.idle, `no call for ${settings.idleTimeoutMs} ms`, false);
-        else this.#planned().in(settings.idleTimeoutMs, "idle");
-      }
-    }
-  }
-
-  #callOff(): void {
-    this.#plan?.clear();
-    this.#rotation = undefined;
-  }
-
-  /** Fresh credentials came, asked for or not. */
-  onRefresh({ credentials }: RefreshFrame): void {
-    const { link } = this.#driver;
-    const info = this.#info;
-    const { settings, wallClock } = this.#owner;
-    // One at a time: whoever sends many has the first one looked at.
-    if (link === undefined || this.#refreshing === link) return;
-    if (info === undefined || settings.authenticate === undefined) return;
-    this.#refreshing = link;
-    const done = () => {
-      if (this.#refreshing === link) this.#refreshing = undefined;
-    };
-    authenticate(settings, wallClock(), JSON.parse(info) as UpgradeInfo, credentials, "refresh").then(
-      (identity) => {
-        done();
-        if (this.#driver.link !== link) return;
-        if (identity?.id !== this.identity?.id) {
-          const reason = "the fresh credentials are those of somebody else";
-          this.onCut(CloseCode.permissionDenied, reason, false);
-          return;
-        }
-        this.#peer.identity = identity;
-        this.#planExpiry();
-      },
-      (error: unknown) => {
-        done();
-        const { closeCode, reason } = refusalOf(error, settings);
-        // What cannot be found out now may be later: the credentials at hand are good until they expire.
-        if (closeCode === CloseCode.tryLater || this.#driver.link !== link) return;
-        this.onCut(closeCode, reason, false);
-      },
-    );
   }
 
   #detach(code: number, reason: string): void {
     if (this.#ended) return;
-    this.#callOff();
+    this.#plan?.clear();
     this.link = undefined;
     this.#driver.setLink(undefined);
     this.#peer.linkDown();

@@ -27,7 +27,8 @@ import { CallRates } from "./call-rates.js";
 import type { Cluster, Target } from "./cluster/cluster.js";
 import type { EndedBy, EvictionLimit, ServerEvents } from "./events.js";
 import type { ServerSettings } from "./options.js";
-import { atEndOfTurn, LiveSession, type ServerSession, type SessionOwner } from "./session.js";
+import { atEndOfTurn, LiveSession, type ServerSession } from "./session.js";
+import type { SessionOwner } from "./session-owner.js";
 
 const randomFill = pooled((into) => randomFillSync(into));
 
