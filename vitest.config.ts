@@ -42,8 +42,9 @@ const config: ViteUserConfig = defineConfig({
   },
   test: {
     pool: "forks",
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Long enough for a machine that is several times slower than usual: tests wait for what happens, and none asserts a duration.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     allowOnly: false,
     passWithNoTests: false,
     sequence: { sequencer: LongFirst },
