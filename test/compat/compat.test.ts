@@ -1,25 +1,15 @@
 // Each release that is frozen in test/compat/releases speaks with the present code, in both directions.
-import { globSync, readdirSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ConnectOptions } from "../../src/client/index.js";
 import type { Client, ServerOptions } from "../../src/server/index.js";
 import { createFaultProxy } from "../../src/testing/index.js";
 import { exchange, expectedResult } from "../support/echo.js";
 import type { VectorFile } from "../vectors/generate.js";
+import { FOLDER, pairs, type Release, releases } from "./frozen.js";
 import { echoOf } from "./handlers.js";
 import * as present from "./release.js";
-
-type Release = typeof present;
-
-const FOLDER = join(import.meta.dirname, "releases");
-const releases = await Promise.all(
-  readdirSync(FOLDER).map(async (version) => {
-    const module: unknown = await import(pathToFileURL(join(FOLDER, version, "hawser.mjs")).href);
-    return [version, module as Release] as const;
-  }),
-);
 
 const closers: (() => Promise<unknown>)[] = [];
 
@@ -95,11 +85,6 @@ async function meet(
 it("there is a release to be held to", () => {
   expect(releases.map(([version]) => version)).toContain("0.1.0");
 });
-
-const pairs = releases.flatMap(([version, release]): [string, Release, Release][] => [
-  [`the client of ${version} at the present server`, release, present],
-  [`the present client at the server of ${version}`, present, release],
-]);
 
 describe.each(pairs)("%s", (_, ours, theirs) => {
   it("makes calls of all kinds", async () => {

@@ -13,4 +13,8 @@ export {
   memoryIdempotencyStore,
   RpcError,
 } from "../../src/server/index.js";
+export { connectTabs } from "../../src/tabs/index.js";
 export { decodePacket } from "../../src/wire/decode.js";
+
+/** How its links can be carried: by a WebSocket each, by HTTP requests, several by one WebSocket. */
+export const ways: readonly ("websocket" | "http" | "trunk")[] = ["websocket", "http", "trunk"];

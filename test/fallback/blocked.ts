@@ -29,10 +29,14 @@ export interface Blocked {
   readonly requests: string[];
 }
 
-export async function blockedServer(options: Partial<ServerOptions> = {}): Promise<Blocked> {
+/** @param create of another version, to see whether it is understood */
+export async function blockedServer(
+  options: Partial<ServerOptions> = {},
+  create: typeof createServer = createServer,
+): Promise<Blocked> {
   const http = createHttpServer((_request, response) => response.writeHead(404).end("nothing here\n"));
   const requests: string[] = [];
-  const server = createServer({
+  const server = create({
     routes: (router) => {
       echoRoutes()(router);
       topicRoutes(router);
