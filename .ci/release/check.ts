@@ -1,8 +1,9 @@
-// `npm run release:check`: fails when what is checked out must not be published, and says why. With --before: when
-// `npm version` should not begin.
+// `npm run release:check`: fails when what is checked out must not be published, and says why; what only should be known is a
+// warning. With --before: when `npm version` should not begin.
 import { execFileSync } from "node:child_process";
 import { globSync, readdirSync, readFileSync } from "node:fs";
-import { problemsBefore, problemsOf, type ReleaseState } from "./problems.js";
+import { addresses } from "./addresses.js";
+import { problemsBefore, problemsOf, type ReleaseState, warningsOf } from "./problems.js";
 
 interface Manifest {
   readonly version: string;
@@ -30,14 +31,16 @@ function presentState(): ReleaseState {
     frozen: readdirSync("test/compat/releases"),
     baseline: json("src/bench/guard/baseline.json") as ReleaseState["baseline"],
     agent: agent(),
+    addresses: addresses(),
     repository: repository?.url ?? "",
     publisher: process.env["GITHUB_REPOSITORY"] || undefined,
   };
 }
 
-const problems = process.argv.includes("--before")
-  ? problemsBefore({ changelog: readFileSync("CHANGELOG.md", "utf8") })
-  : problemsOf(presentState());
+const before = process.argv.includes("--before");
+const state = presentState();
+const problems = before ? problemsBefore(state) : problemsOf(state);
+for (const warning of warningsOf(state)) console.error(`warning: ${warning}`);
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exitCode = 1;
 else console.log("ready");

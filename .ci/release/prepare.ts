@@ -1,7 +1,8 @@
-// What `npm version` does after it has set the version, and before it commits and tags: the changelog and the client's name get
-// the version, the code is frozen for test/compat, and the regression guard gets new figures to compare with.
+// What `npm version` does after it has set the version, and before it commits and tags: the changelog, the
+// client's name and the addresses in what users read get the version, the code is frozen for test/compat, and the regression guard gets new figures to compare with.
 import { execFileSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { readdress } from "./addresses.js";
 import { withRelease } from "./changelog.js";
 import { freeze } from "./freeze.js";
 
@@ -19,5 +20,13 @@ for (const path of sources) {
   const named = text.replaceAll(/"hawser-js\/[\d.]+"/g, `"hawser-js/${major}.${minor}"`);
   if (named !== text) writeFileSync(path, named);
 }
+const readdressed = readdress(version);
 await freeze(version);
-execFileSync("git", ["add", CHANGELOG, ...sources, "test/compat/releases", "src/bench/guard/baseline.json"]);
+execFileSync("git", [
+  "add",
+  CHANGELOG,
+  ...sources,
+  ...readdressed,
+  "test/compat/releases",
+  "src/bench/guard/baseline.json",
+]);

@@ -1,3 +1,4 @@
+import type { Address } from "./addresses.js";
 import { hasNews, isReleased } from "./changelog.js";
 
 /** What a release is made of, as it lies here. */
@@ -16,7 +17,9 @@ export interface ReleaseState {
   readonly baseline: { readonly version: string; readonly commit: string };
   /** What the client calls itself on the wire, as in `hawser-js/1.2`. */
   readonly agent: string;
-  /** `repository.url` of package.json. */
+  /** Where users are told to load the package from. */
+  readonly addresses: readonly Address[];
+  /** `repository.url` of package.json; empty where it has none. */
   readonly repository: string;
   /** `owner/name` of the repository that publishes; `undefined` on a machine of ours. */
   readonly publisher: string | undefined;
@@ -29,10 +32,22 @@ export function problemsBefore({ changelog }: Pick<ReleaseState, "changelog">): 
     : ["CHANGELOG.md has nothing under Unreleased: write what users should know"];
 }
 
+/** What does not stand in the way of publishing, and should be known. */
+export function warningsOf({ repository }: Pick<ReleaseState, "repository">): string[] {
+  if (repository !== "") return [];
+  return [
+    `package.json has no "repository": \`npm publish --provenance\` refuses a package without it. Add
+  "repository": { "type": "git", "url": "git+https://github.com/OWNER/hawser.git" }
+with the repository that .github/workflows/release.yml runs in.`,
+  ];
+}
+
 /** What stands in the way of publishing what is checked out. */
 export function problemsOf(state: ReleaseState): string[] {
-  const { version, changelog, changes, tags, frozen, baseline, agent, repository, publisher } = state;
+  const { version, changelog, changes, tags, frozen, baseline, agent, addresses, repository, publisher } =
+    state;
   const [major, minor] = version.split(".");
+  const elsewhere = addresses.filter((address) => address.version !== version);
   const problems: readonly (readonly [boolean, string])[] = [
     [/^\d+\.\d+\.\d+$/.test(version), `${version} is not a version as in 1.2.3`],
     [changes === "", `there are changes that are not committed:\n${changes}`],
@@ -46,6 +61,10 @@ export function problemsOf(state: ReleaseState): string[] {
     [
       agent === `hawser-js/${major}.${minor}`,
       `the client calls itself ${agent}: it should be hawser-js/${major}.${minor}`,
+    ],
+    [
+      elsewhere.length === 0,
+      `addresses of the package name another version than ${version}: ${elsewhere.map((it) => `${it.version} in ${it.file}`).join(", ")}`,
     ],
     [
       publisher === undefined || new RegExp(`github\\.com[/:]${publisher}(\\.git)?$`).test(repository),

@@ -18,7 +18,7 @@ import { openSite, type SiteFiles } from "./site.js";
 const exec = promisify(execFile);
 
 /** Where the pages of the examples have the module from. */
-const NETWORK = "https://unpkg.com/hawser@0.1.0/dist/browser/hawser.js";
+const NETWORK = `https://unpkg.com/hawser@${JSON.parse(readFileSync("package.json", "utf8")).version}/dist/browser/hawser.js`;
 
 let browser: Browser;
 let folder: string;

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { addresses } from "../../.ci/release/addresses.js";
 import { hasNews, isReleased, withRelease } from "../../.ci/release/changelog.js";
-import { problemsBefore, problemsOf, type ReleaseState } from "../../.ci/release/problems.js";
+import { problemsBefore, problemsOf, type ReleaseState, warningsOf } from "../../.ci/release/problems.js";
 
 const run = promisify(execFile);
 
@@ -54,6 +55,7 @@ const ready: ReleaseState = {
   frozen: ["1.1.0", "1.2.0"],
   baseline: { version: "1.2.0", commit: "0123456789" },
   agent: "hawser-js/1.2",
+  addresses: [{ file: "docs/browser.md", version: "1.2.0" }],
   repository: "git+https://github.com/someone/hawser.git",
   publisher: "someone/hawser",
 };
@@ -73,11 +75,17 @@ describe("a release", () => {
     [{ baseline: { version: "1.1.0", commit: "0123456789" } }, "figures are those of 1.1.0"],
     [{ baseline: { version: "1.2.0", commit: "0123456789-dirty" } }, "at 0123456789-dirty"],
     [{ agent: "hawser-js/1.1" }, "calls itself hawser-js/1.1"],
+    [{ addresses: [{ file: "a.html", version: "1.1.0" }] }, "another version than 1.2.0: 1.1.0 in a.html"],
     [{ repository: "" }, "provenance needs it to be that of someone/hawser"],
     [{ repository: "git+https://github.com/someone/other.git" }, "provenance needs"],
   ])("is not ready with %j", (change, problem) => {
     const problems = problemsOf({ ...ready, ...change });
     expect(problems.join("\n")).toContain(problem);
+  });
+
+  it("without a repository is warned of, with what to add", () => {
+    expect(warningsOf(ready)).toEqual([]);
+    expect(warningsOf({ repository: "" }).join()).toContain('Add\n  "repository": {');
   });
 
   it("does not begin without news", () => {
@@ -100,6 +108,8 @@ describe("a release", () => {
       "tsconfig.json",
       "test/compat",
       "test/vectors",
+      "docs/browser.md",
+      "examples/browser",
     ];
     for (const path of needed)
       cpSync(path, join(folder, path), { recursive: true, filter: (path) => !path.includes("node_modules") });
@@ -128,6 +138,7 @@ describe("a release", () => {
     env["GITHUB_REPOSITORY"] = "";
     const check = await run("npm", ["run", "-s", "release:check"], { cwd: folder, env });
     expect(check.stdout).toBe("ready\n");
+    expect(check.stderr).toContain("repository" in manifest ? "" : 'package.json has no "repository"');
     const { stdout } = await run("git", ["show", "--stat=200", "--format=%s", "v9.9.0"], inFolder);
     for (const text of [
       "9.9.0",
@@ -135,8 +146,26 @@ describe("a release", () => {
       "test/compat/releases/9.9.0/hawser.mjs",
       "baseline.json",
       "connector.ts",
+      "docs/browser.md",
+      "module.html",
+      "descriptors.html",
     ])
       expect(stdout).toContain(text);
+  });
+});
+
+describe("where users are told to load the package from", () => {
+  it("is the version of package.json", () => {
+    const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+    const found = addresses();
+    expect(found.filter((address) => address.version !== version)).toEqual([]);
+    expect(found.map(({ file }) => file)).toEqual(
+      expect.arrayContaining([
+        "docs/browser.md",
+        "examples/browser/module.html",
+        "examples/browser/descriptors.html",
+      ]),
+    );
   });
 });
 
