@@ -3,6 +3,7 @@ import { rmSync, statSync } from "node:fs";
 import { request } from "node:http";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { connect } from "../../src/client/index.js";
 import { launchChromium } from "../demo/chromium.js";
 import { go, openInspector, takeScreenshots, VIEWS } from "./screenshots.js";
 import { startWorld, type World } from "./world.js";
@@ -127,6 +128,26 @@ describe("the page", () => {
     await says(page, "section[aria-label='Ended calls']", /EchoService\/Echo/);
     await says(page, "section[aria-label='Topics']", /notes\.market\.ACME/);
     await says(page, ".events", /opened/);
+  });
+
+  it("shows long lists part by part, and goes back when a list has become shorter", async () => {
+    const crowd = Array.from({ length: 60 }, () => connect(world.url, { credentials: "leslie" }));
+    try {
+      await Promise.all(crowd.map((connection) => connection.ready()));
+      const page = await open();
+      await go(page, "#/connections");
+      await page.fill("input[type=search]", "leslie");
+      await says(page, ".pager", /1–50 of 61 \(\d+ in all\)/);
+      expect(await page.locator("tbody tr").count()).toBe(50);
+      await page.click(".pager >> text=Next");
+      await says(page, ".pager", /51–61 of 61/);
+      await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 11);
+      await Promise.all(crowd.splice(0).map((connection) => connection.close()));
+      await says(page, ".pager", /1–1 of 1 /);
+      await says(page, "tbody", /leslie/);
+    } finally {
+      for (const connection of crowd) await connection.close();
+    }
   });
 
   it("shows calls in flight and ended ones, those that failed alone, and one in full", async () => {

@@ -1,6 +1,7 @@
 /** @jsxImportSource preact */
 // Parts that several views have.
 import type { ComponentChildren, JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { codeText, codeTone } from "../format.js";
 
 /** A column of a {@link Table}. */
@@ -216,6 +217,11 @@ export function Pager({
   readonly onMove: (offset: number) => void;
 }): JSX.Element {
   const last = Math.min(offset + size, matching);
+  const lastPart = Math.max(0, Math.ceil(matching / size) - 1) * size;
+  useEffect(() => {
+    // The list has become shorter than where one was in it.
+    if (offset > lastPart) onMove(lastPart);
+  }, [offset, lastPart, onMove]);
   const all = total === matching ? "" : ` (${total.toLocaleString("en")} in all)`;
   return (
     <nav class="pager" aria-label="Parts of the list">
@@ -223,8 +229,8 @@ export function Pager({
         Previous
       </button>
       <span>
-        {matching === 0
-          ? "0"
+        {matching <= offset
+          ? matching.toLocaleString("en")
           : `${(offset + 1).toLocaleString("en")}–${last.toLocaleString("en")} of ${matching.toLocaleString("en")}`}
         {all}
       </span>
