@@ -1,9 +1,13 @@
 // Several nodes in one process, over a bus in memory: links are relayed, clients are found wherever they are.
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { TopicService } from "../../gen/hawser/test/v1/topics_pb.js";
+import { PipeOpenedSchema, PipeOpenSchema } from "../../gen/hawser/v1/cluster_pb.js";
+import type { MemoryBuses } from "../../src/broker/memory-bus.js";
 import { Code, type Connection, type ConnectOptions, connect, createClient } from "../../src/client/index.js";
 import { createServer, type Server, type ServerOptions } from "../../src/server/index.js";
+import type { Sessions } from "../../src/server/sessions.js";
 import { createFaultProxy, type FaultProxy } from "../../src/testing/index.js";
 import { busBroker, newBuses } from "../support/cluster.js";
 import { echoHandlers } from "../support/echo.js";
@@ -22,8 +26,11 @@ interface Node {
   readonly port: number;
 }
 
-async function startNodes(count: number, options: Partial<ServerOptions> = {}): Promise<Node[]> {
-  const buses = newBuses();
+async function startNodes(
+  count: number,
+  options: Partial<ServerOptions> = {},
+  buses: MemoryBuses = newBuses(),
+): Promise<Node[]> {
   const nodes: Node[] = [];
   for (let i = 0; i < count; i++) {
     const broker = busBroker(buses);
@@ -229,6 +236,20 @@ describe("a link that comes to another node", () => {
 });
 
 describe("whoever is connected to another node", () => {
+  it("is not kept waiting for by a node that has asked to call it and never does", async () => {
+    const nodes = await startNodes(2, { handshakeTimeoutMs: 100 });
+    const { connection } = await clientOf(nodes);
+    await connection.ready();
+    const [own, other] = nodes.map(({ broker }) => broker.member());
+    const what = { case: "session", value: connection.sessionId ?? "" } as const;
+    const open = create(PipeOpenSchema, { id: "silent", from: other?.node ?? "", what });
+    const answer = await other?.ask(["node", own?.node ?? "", "open"], toBinary(PipeOpenSchema, open), 1_000);
+    expect(fromBinary(PipeOpenedSchema, answer ?? new Uint8Array()).refused).toBe(0);
+    const { cluster } = nodes[0]!.server.sessions as Sessions;
+    expect(cluster?.pipes.size).toBe(1);
+    await until(() => cluster?.pipes.size === 0);
+  });
+
   const served = (calls: string[]): ConnectOptions => ({
     routes: (router) =>
       router.service(EchoService, {

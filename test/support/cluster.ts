@@ -1,5 +1,6 @@
 import type { Bus } from "../../src/broker/bus.js";
 import { createMemoryBuses, type MemoryBus, type MemoryBuses } from "../../src/broker/memory-bus.js";
+import type { MemoryBusesInit } from "../../src/broker/memory-network.js";
 import type { Broker } from "../../src/server/index.js";
 import { memoryBroker } from "../../src/server/index.js";
 
@@ -28,8 +29,9 @@ export function busBroker(
 }
 
 /** Buses on this process's timers. */
-export function newBuses(): MemoryBuses {
+export function newBuses(options: Partial<MemoryBusesInit> = {}): MemoryBuses {
   return createMemoryBuses({
+    ...options,
     goneAfterMs: 500,
     defer: (task) => setImmediate(task),
     after: (delayMs, task) => {

@@ -80,6 +80,8 @@ class Bridge implements PeerEvents {
   readonly #onClosed: () => void;
   #closed = false;
   #callsSeen = -1;
+  /** Calls off what is waited for. */
+  #stopWaiting: (() => void) | undefined;
 
   constructor(
     role: "client" | "server",
@@ -111,7 +113,7 @@ class Bridge implements PeerEvents {
 
   start(): void {
     const pipe = this.#pipe;
-    const { timers } = this.#sessions;
+    const { timers, settings } = this.#sessions;
     pipe.listen({
       onMessage: (bytes) => {
         pipe.take(bytes.length);
@@ -120,7 +122,14 @@ class Bridge implements PeerEvents {
       onDrain: () => this.#driver.flush(),
       onClose: (_code, reason) => this.#end(reason),
     });
-    if (this.#role === "server" || this.#closed) return;
+    if (this.#closed) return;
+    if (this.#role === "server") {
+      // Whoever has opened it may have given up on the answer, and never say a word.
+      this.#stopWaiting = timers.after(settings.session.handshakeTimeoutMs, () =>
+        this.onCut(CloseCode.handshakeTimeout, "no Hello from the other node"),
+      );
+      return;
+    }
     this.#driver.setLink(pipe);
     this.#peer.linkUp(timers.clock(), "");
     this.#driver.watch();
@@ -131,14 +140,14 @@ class Bridge implements PeerEvents {
     if (this.#driver.link !== undefined) return this.#driver.receive(bytes);
     const [hello] = decodePacket(bytes).frames;
     if (hello?.kind !== "hello") return this.onCut(CloseCode.badHello, "no Hello from the other node");
+    this.#stopWaiting?.();
     this.#driver.setLink(this.#pipe);
     this.#peer.accept(hello, false, this.#sessions.timers.clock());
     this.#driver.watch();
   }
 
   #watchIdle(): void {
-    this.#sessions.timers.after(IDLE_MS, () => {
-      if (this.#closed) return;
+    this.#stopWaiting = this.#sessions.timers.after(IDLE_MS, () => {
       const { calls } = this.#peer;
       const isIdle = calls.size === 0 && calls.opened === this.#callsSeen;
       this.#callsSeen = calls.opened;
@@ -151,6 +160,7 @@ class Bridge implements PeerEvents {
   #end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#stopWaiting?.();
     this.#driver.dispose();
     this.#peer.close(
       `the node that the client is connected to cannot be reached: ${reason}`,

@@ -138,8 +138,9 @@ export class Cluster {
     try {
       const pipe = await this.pipes.open(hex(hello.epoch), { case: "link", value });
       if ("refused" in pipe) return "gone";
-      const relayed = new RelayedSession(link, pipe, () => this.#relayed.delete(relayed));
+      const relayed: RelayedSession = new RelayedSession(link, pipe, () => this.#relayed.delete(relayed));
       this.#relayed.add(relayed);
+      relayed.start();
       return relayed;
     } catch {
       // It is not there, or does not answer. It may be on its way back to the others itself, when they all were cut off.

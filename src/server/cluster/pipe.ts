@@ -56,8 +56,10 @@ export class Pipe implements BroadcastLink {
   #told = 0;
   #closed = false;
   #full = false;
-  /** What came before somebody listened. */
+  /** What came before somebody listened, */
   #early: PipeMessage["packets"] = [];
+  /** and that it has ended since. */
+  #ended: { readonly code: number; readonly reason: string } | undefined;
 
   constructor(owner: PipeOwner, id: string, node: string) {
     this.#owner = owner;
@@ -65,12 +67,16 @@ export class Pipe implements BroadcastLink {
     this.node = node;
   }
 
-  /** Whoever stands at this end; called once. */
+  /** Whoever stands at this end; called once. Tells at once of what came before, and of the end. */
   listen(events: PipeEvents): void {
     this.#events = events;
     const early = this.#early;
     this.#early = [];
-    for (const { data, plain } of early) if (!this.#closed) events.onMessage(data, plain);
+    const ended = this.#ended;
+    // The last words of a pipe that has ended are heard.
+    for (const { data, plain } of early)
+      if (ended !== undefined || !this.#closed) events.onMessage(data, plain);
+    if (ended !== undefined) events.onClose(ended.code, ended.reason);
   }
 
   // ---- a link --------------------------------------------------------------------------------------------------
@@ -209,6 +215,7 @@ export class Pipe implements BroadcastLink {
     this.#closed = true;
     this.#waiting = [];
     this.#owner.onClosed(this);
-    this.#events?.onClose(code, reason);
+    if (this.#events === undefined) this.#ended = { code, reason };
+    else this.#events.onClose(code, reason);
   }
 }

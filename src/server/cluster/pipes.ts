@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
-  type Pipe as PipeMessage,
   type PipeOpen,
   PipeOpenedSchema,
   PipeOpenSchema,
@@ -49,7 +48,7 @@ export class Pipes implements PipeOwner {
         const message = fromBinary(PipeSchema, payload);
         const pipe = this.#pipes.get(message.id);
         if (pipe !== undefined) pipe.receive(message);
-        else if (message.close === undefined) this.#refuse(message);
+        else if (message.close === undefined) this.#refuse(message.id, message.from);
       }),
       bus.listen(["node", bus.node, "open"], (asked) => asked.reply(this.#opened(asked.payload))),
       bus.listen(["node", bus.node, "alive"], (asked) => asked.reply(new Uint8Array(0))),
@@ -91,6 +90,8 @@ export class Pipes implements PipeOwner {
       return { refused, reason };
     } catch (error) {
       this.onClosed(pipe);
+      // It may have opened its end all the same, and be late with the answer.
+      this.#refuse(id, node);
       throw error;
     }
   }
@@ -117,17 +118,23 @@ export class Pipes implements PipeOwner {
     const open = fromBinary(PipeOpenSchema, payload);
     const pipe = new Pipe(this, open.id, open.from);
     this.#add(pipe);
-    const refusal = this.#onOpen(open, pipe);
+    let refusal: PipeRefusal | undefined;
+    try {
+      refusal = this.#onOpen(open, pipe);
+    } catch (error) {
+      this.onClosed(pipe);
+      throw error;
+    }
     if (refusal !== undefined) this.onClosed(pipe);
     return toBinary(PipeOpenedSchema, create(PipeOpenedSchema, refusal ?? {}));
   }
 
   /** This end of the pipe is gone, and the other one was not told. */
-  #refuse({ id, from }: PipeMessage): void {
+  #refuse(id: string, node: string): void {
     const close = { code: CloseCode.restart, reason: "the other node has lost the link" };
     const message = create(PipeSchema, { id, from: this.bus.node, close });
     try {
-      this.bus.send(["node", from, "pipe"], toBinary(PipeSchema, message));
+      this.bus.send(["node", node, "pipe"], toBinary(PipeSchema, message));
     } catch {
       // It finds out by itself that nobody acknowledges.
     }
@@ -147,10 +154,11 @@ export class Pipes implements PipeOwner {
   /** The liveness of the bus takes many seconds; who waits behind a pipe is to know sooner. */
   #askSoon(): void {
     this.#stopAsking = this.#timers.after(ALIVE_MS, () => {
+      this.#stopAsking = undefined;
       const now = this.now();
       for (const pipe of [...this.#pipes.values()]) pipe.check(now);
       for (const node of this.#byNode.keys()) void this.#ask(node);
-      this.#askSoon();
+      if (this.#pipes.size > 0) this.#askSoon();
     });
   }
 

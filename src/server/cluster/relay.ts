@@ -44,6 +44,12 @@ export class RelayedSession implements LinkSession {
     this.#link = link;
     this.#pipe = pipe;
     this.#onEnd = onEnd;
+  }
+
+  /** Passes on from now on. The pipe may have ended meanwhile, and tells so at once. */
+  start(): void {
+    const link = this.#link;
+    const pipe = this.#pipe;
     pipe.listen({
       onMessage: (bytes, plain) => {
         link.send({ head: bytes, body: undefined, bytes: bytes.length, room: 0, plain });
@@ -52,7 +58,7 @@ export class RelayedSession implements LinkSession {
       },
       onDrain: () => undefined,
       onClose: (code, reason) => {
-        onEnd();
+        this.#onEnd();
         link.close(code, reason);
       },
     });
