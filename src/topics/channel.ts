@@ -21,7 +21,7 @@ export interface ChannelOwner {
   onDirty(channel: Channel): void;
   /** Nobody is subscribed any more. */
   onEmpty(channel: Channel): void;
-  onJoined(channel: Channel, subscriber: Subscriber): void;
+  onJoined(channel: Channel): void;
   onLeft(channel: Channel, subscriber: Subscriber): void;
 }
 
@@ -124,7 +124,7 @@ export class Channel implements FeedEvents, SubscriberChannel {
 
   add(subscriber: Subscriber): void {
     this.subscribers.add(subscriber);
-    this.#owner.onJoined(this, subscriber);
+    this.#owner.onJoined(this);
   }
 
   left(subscriber: Subscriber): void {

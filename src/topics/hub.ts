@@ -84,6 +84,9 @@ export class Hub implements TopicHost, ChannelOwner {
       const text = `${session.size} calls of this session get topics already (maxTopicsPerSession)`;
       throw this.#limited("maxTopicsPerSession", text, call);
     }
+    const { presence } = definition;
+    // The only thing here that is the user's, and may throw: before anything is changed.
+    const info = presence && this.presence.infoOf(topic.name, call.session, presence);
     const channel = this.#channel(topic, definition);
     if (channel.subscribers.size >= definition.maxSubscribers) {
       const text = `${channel.subscribers.size} are subscribed to "${topic.name}" already (maxSubscribers)`;
@@ -96,6 +99,7 @@ export class Hub implements TopicHost, ChannelOwner {
     call.subscriber = subscriber;
     session.add(subscriber);
     channel.add(subscriber);
+    if (info !== undefined) this.presence.join(topic.name, call.session, info);
     const fail = (error: unknown) => {
       if (subscriber.state !== "over") call.endTopic(RpcError.from(error, Code.Unavailable));
     };
@@ -164,11 +168,9 @@ export class Hub implements TopicHost, ChannelOwner {
     });
   }
 
-  onJoined(channel: Channel, { call: { session } }: Subscriber): void {
+  onJoined(channel: Channel): void {
     channel.stopLingering?.();
     channel.stopLingering = undefined;
-    const { presence } = channel.definition;
-    if (presence !== undefined) this.presence.join(channel.topic.name, session, presence(session));
   }
 
   onLeft(channel: Channel, subscriber: Subscriber): void {

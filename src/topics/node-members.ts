@@ -21,6 +21,11 @@ export class NodeMembers implements Iterable<PresenceMember> {
     for (const { member } of this.#bySession.values()) yield member;
   }
 
+  /** Whether a call of this session is there. */
+  has(session: string): boolean {
+    return this.#bySession.has(session);
+  }
+
   /** A call of a session has come. Whether it is its first one. */
   add(member: PresenceMember): boolean {
     const entry = this.#bySession.get(member.session);

@@ -9,8 +9,8 @@ export interface PresenceSource {
   readonly epoch: string;
   now(): number;
   members(topic: string): readonly PresenceMember[];
-  /** Nobody follows it any more. */
-  closed(topic: string): void;
+  /** Nobody follows this feed of it any more. */
+  closed(topic: string, feed: PresenceFeed): void;
 }
 
 /** What is kept for those that come back soon; the others get a snapshot. */
@@ -63,7 +63,7 @@ export class PresenceFeed implements Feed {
   }
 
   close(): void {
-    this.#source.closed(this.#topic);
+    this.#source.closed(this.#topic, this);
   }
 
   #all(): Publication {

@@ -29,7 +29,8 @@ const QUERY = ["presence-query"];
 /** A topic whose presence is followed on this node. */
 interface Followed {
   readonly feed: PresenceFeed;
-  readonly listener: Listener | undefined;
+  /** `undefined` as long as there are no other nodes. */
+  listener: Listener | undefined;
   /** What other nodes have told, by their names. */
   readonly nodes: Map<string, NodeMembers>;
 }
@@ -68,6 +69,9 @@ export class Presence implements PresenceSource {
         },
       }),
     ];
+    // What was asked for before nodes could be heard.
+    for (const [topic, followed] of this.#followed) followed.listener ??= this.#listen(topic);
+    this.#compareAll();
     this.#compareSoon();
   }
 
@@ -77,7 +81,25 @@ export class Presence implements PresenceSource {
 
   // ---- this node -----------------------------------------------------------------------------------------------
 
-  /** A call of a session is attached to a topic. */
+  /**
+   * What others get to know of a session that comes to a topic. One that is there already is not asked for.
+   *
+   * @throws what `ask` throws, or TypeError when it gives something else
+   */
+  infoOf(
+    topic: string,
+    session: SessionInfo,
+    ask: (session: SessionInfo) => Readonly<Record<string, string>>,
+  ): Readonly<Record<string, string>> {
+    if (this.#own.get(topic)?.has(session.id) === true) return {};
+    const info = ask(session);
+    for (const [name, value] of Object.entries(info))
+      if (typeof value !== "string")
+        throw new TypeError(`presence.info: ${name} must be a string, not ${typeof value}`);
+    return info;
+  }
+
+  /** A call of a session is attached to a topic. @param info as {@link Presence.infoOf} gave it */
   join(topic: string, { id, identity }: SessionInfo, info: Readonly<Record<string, string>>): void {
     let own = this.#own.get(topic);
     if (own === undefined) {
@@ -113,9 +135,9 @@ export class Presence implements PresenceSource {
   /** The presence of a topic, as a topic. */
   async follow(topic: string, events: FeedEvents): Promise<PresenceFeed> {
     const feed = new PresenceFeed(topic, this, events);
-    const listener = this.#bus?.listen(["presence", topic], ({ payload }) =>
-      this.#onDelta(fromBinary(NodePresenceSchema, payload)),
-    );
+    const listener = this.#listen(topic);
+    // One that its hub has given up while it was still waiting for the others.
+    this.#end(topic);
     this.#followed.set(topic, { feed, listener, nodes: new Map() });
     await listener?.ready;
     if (listener !== undefined) await this.#compare(topic);
@@ -127,16 +149,26 @@ export class Presence implements PresenceSource {
     return [...(this.#own.get(topic) ?? []), ...others.flatMap((members) => [...members])];
   }
 
-  closed(topic: string): void {
-    this.#followed.get(topic)?.listener?.close();
-    this.#followed.delete(topic);
+  closed(topic: string, feed: PresenceFeed): void {
+    if (this.#followed.get(topic)?.feed === feed) this.#end(topic);
   }
 
   close(): void {
     this.#stopComparing?.();
     for (const stop of this.#stop) stop();
     this.#stop = [];
-    for (const topic of [...this.#followed.keys()]) this.closed(topic);
+    for (const topic of [...this.#followed.keys()]) this.#end(topic);
+  }
+
+  #listen(topic: string): Listener | undefined {
+    return this.#bus?.listen(["presence", topic], ({ payload }) =>
+      this.#onDelta(fromBinary(NodePresenceSchema, payload)),
+    );
+  }
+
+  #end(topic: string): void {
+    this.#followed.get(topic)?.listener?.close();
+    this.#followed.delete(topic);
   }
 
   #tell(topic: string, own: NodeMembers, joined: PresenceMember[], left: PresenceMember[]): void {

@@ -1,7 +1,8 @@
 // Who is subscribed, on one node.
 import { afterEach, describe, expect, it } from "vitest";
-import { TopicService } from "../../gen/hawser/test/v1/topics_pb.js";
+import { NoteSchema, TopicService } from "../../gen/hawser/test/v1/topics_pb.js";
 import { type Connection, connect, createClient } from "../../src/client/index.js";
+import { defineTopic } from "../../src/index.js";
 import { createServer, type Server, type ServerOptions } from "../../src/server/index.js";
 import { createFaultProxy } from "../../src/testing/index.js";
 import { Notes, Room, topicRoutes } from "../support/topics.js";
@@ -94,6 +95,57 @@ describe("presence", () => {
     await until(() => seen.log.length === 4);
     expect(seen.log.at(-1)).toBe("-ada");
     expect(() => server.presence(Notes("a"))).toThrow(TypeError);
+  });
+
+  it("asks what is known of a session once, and who it fails for is not there", async () => {
+    const asked: string[] = [];
+    let answer: (id: string) => unknown = () => ({});
+    const Hall = defineTopic({
+      name: (name: string) => `hall.${name}`,
+      schema: NoteSchema,
+      presence: {
+        info: ({ identity }) => {
+          asked.push(identity?.id ?? "");
+          return answer(identity?.id ?? "") as Record<string, string>;
+        },
+      },
+    });
+    const { server, client } = await setUp({
+      routes: (router) => router.service(TopicService, { watchRoom: ({ name }) => Hall(name) }),
+      maxTopicsPerSession: 2,
+    });
+    const members = async () => (await server.presence(Hall("a"))).map(({ identity }) => identity);
+    const ada = await client("ada");
+    const leave = enter(ada.connection, "a");
+    await until(() => server.topics.subscribers === 1);
+    answer = () => {
+      throw new Error("the hook fails");
+    };
+    // It is there already: its second call is no news, whatever the hook would say.
+    const leaveAgain = enter(ada.connection, "a");
+    await until(() => server.topics.subscribers === 2);
+    leaveAgain();
+    await until(() => server.topics.subscribers === 1);
+    expect(await members()).toEqual(["ada"]);
+    expect(asked).toEqual(["ada"]);
+    leave();
+    await until(() => server.topics.subscribers === 0);
+    expect(await members()).toEqual([]);
+
+    const bob = await client("bob");
+    const call = async () => {
+      const stream = createClient(TopicService, bob.connection).watchRoom({ name: "a" });
+      for await (const _note of stream);
+    };
+    // More often than maxTopicsPerSession: what has failed takes no place.
+    for (let i = 0; i < 3; i++) await expect(call()).rejects.toThrow("the hook fails");
+    answer = () => ({ number: 1 });
+    for (let i = 0; i < 3; i++) await expect(call()).rejects.toThrow("number must be a string, not number");
+    expect(await members()).toEqual([]);
+    answer = () => ({ name: "Bob" });
+    enter(bob.connection, "a");
+    await until(() => server.topics.subscribers === 1);
+    expect(await members()).toEqual(["bob"]);
   });
 
   it("does not tell of a connection that breaks and comes back in time", async () => {
