@@ -22,6 +22,9 @@ const UNREADY_MS = 5_000;
 const CHECK_TICK_MS = 250;
 const CHECKS_AT_ONCE = 32;
 
+/** So long it is waited before the barrier is tried again while it starts. */
+const RETRY_MS = 250;
+
 /** How long it is waited, at the end, for what is on its way. */
 const DRAIN_MS = 5_000;
 
@@ -81,8 +84,20 @@ export class BrokerSession {
     this.#checkTimer = setInterval(() => this.#check(), CHECK_TICK_MS);
     this.#checkTimer.unref();
     await this.bus.start();
-    await this.#barrier.wait();
+    await this.#pass();
     this.#setReady(true);
+  }
+
+  /** Waits for the barrier, also while the connection breaks and comes back. @throws when it never will */
+  async #pass(): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#barrier.wait();
+      } catch (error) {
+        if (this.#closed || this.#link.connection.isClosed()) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
   }
 
   async follow(topic: TopicSpec, events: FeedEvents): Promise<Feed> {

@@ -10,6 +10,9 @@ import { NODE_TTL_MS, Nodes, SWEEP_MS } from "./nodes.js";
 /** After a connection was made again, other nodes have so long to show that they can reach this one. */
 const RETURN_MS = 500;
 
+/** So long it is waited before the barrier is tried again. */
+const RETRY_MS = 50;
+
 /** What a {@link Membership} needs. */
 export interface MembershipInit {
   readonly link: NatsLink;
@@ -112,7 +115,9 @@ export class Membership {
         await this.#barrier.wait();
         return;
       } catch {
-        // The connection broke. Once it is back, all is subscribed to again.
+        // The connection broke. Once it is back, all is subscribed to again. One that is being drained fails at once and
+        // every time, and does not say yet that it ends.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
   }

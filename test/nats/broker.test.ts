@@ -1,4 +1,4 @@
-import { connect, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { connect, errors, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Code } from "../../src/base/code.js";
 import { RpcError } from "../../src/base/error.js";
@@ -155,6 +155,27 @@ describe("options", () => {
     await starting;
     expect(ready).toEqual([true]);
     await broker.close();
+  });
+
+  test("a start goes on when the connection breaks at its very end", async () => {
+    const connection = await connect({ servers: server.url });
+    let fails = 2;
+    const breaking = new Proxy(connection, {
+      get(target, property) {
+        const value: unknown = Reflect.get(target, property);
+        if (property !== "publish") return typeof value === "function" ? value.bind(target) : value;
+        return (...args: Parameters<NatsConnection["publish"]>) => {
+          // The question whether all nodes hear this one.
+          if (args[0] === "hawser.f" && fails-- > 0) throw new errors.ConnectionError("it broke");
+          target.publish(...args);
+        };
+      },
+    });
+    const started = await start({ connection: breaking });
+    expect(fails).toBeLessThan(1);
+    expect(started.ready).toEqual([true]);
+    await started.broker.close();
+    await connection.close();
   });
 
   test("a connection that is given stays open", async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Code } from "../../src/base/code.js";
 import { NatsBus } from "../../src/nats/bus.js";
@@ -28,8 +28,13 @@ interface NatsNodeOfBus extends BusNode {
 let prefixes = 0;
 const newPrefix = () => `test${prefixes++}`;
 
-async function join(url: string, prefix: string, replicas = 1): Promise<NatsNodeOfBus> {
-  const connection = await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+async function join(
+  url: string,
+  prefix: string,
+  replicas = 1,
+  change: (connection: NatsConnection) => NatsConnection = (connection) => connection,
+): Promise<NatsNodeOfBus> {
+  const connection = change(await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 50 }));
   const warnings: unknown[][] = [];
   const host = {
     node: randomBytes(16).toString("hex"),
@@ -198,6 +203,39 @@ async function eventuallyOpen(connection: NatsConnection, name: string) {
   await eventually(async () => (await kvm.open(name)).status(), Boolean);
   return kvm.open(name);
 }
+
+describe("with a connection that is being drained", () => {
+  it("lets others have their turn while it tries in vain", async () => {
+    await using server = await startNats();
+    const prefix = newPrefix();
+    let drained = false;
+    let failures = 0;
+    const { bus } = await join(
+      server.url,
+      prefix,
+      1,
+      (connection) =>
+        new Proxy(connection, {
+          get(target, property) {
+            const value: unknown = Reflect.get(target, property);
+            if (property !== "publish") return typeof value === "function" ? value.bind(target) : value;
+            return (...args: Parameters<NatsConnection["publish"]>) => {
+              // More than that would not end by itself.
+              if (drained && args[0] === `${prefix}.p` && ++failures < 10_000)
+                throw new errors.DrainingConnectionError();
+              target.publish(...args);
+            };
+          },
+        }),
+    );
+    drained = true;
+    const listener = bus.listen(["t"], () => {});
+    await until(() => failures > 1);
+    drained = false;
+    await listener.ready;
+    expect(failures).toBeLessThan(10_000);
+  });
+});
 
 describe("with a server that goes", () => {
   it("is back when the server is, with the registry and all nodes", async () => {
