@@ -98,14 +98,21 @@ export function prometheusObserver(options: PrometheusOptions = {}): Observer {
   onCollect(bytes, () => {
     for (const link of open) count(link);
   });
-  onCollect(rtt, () => {
-    for (const side of ["client", "server"] as const) {
-      const times = [...open].flatMap((link) =>
-        link.side === side && link.rtt !== undefined ? [link.rtt] : [],
-      );
-      if (times.length > 0) rtt.set({ side }, Math.max(...times) / 1_000);
-    }
-  });
+  const known = linksOf.get(rtt);
+  const all = known ?? new Set();
+  all.add(open);
+  linksOf.set(rtt, all);
+  if (known === undefined)
+    onCollect(rtt, () => {
+      for (const side of ["client", "server"] as const) {
+        let longest = -1;
+        for (const links of all)
+          for (const link of links) if (link.side === side) longest = Math.max(longest, link.rtt ?? -1);
+        if (longest >= 0) rtt.set({ side }, longest / 1_000);
+        // What was is not what is.
+        else rtt.remove({ side });
+      }
+    });
 
   return {
     linkOpened(link) {
@@ -178,6 +185,9 @@ function once<M extends Metric>(
     `the metric ${name} is there already and is of another kind; give prometheusObserver() another prefix`,
   );
 }
+
+/** By the metric of their longest round-trip time: links that are open, of each observer. */
+const linksOf = new WeakMap<object, Set<ReadonlySet<LinkInfo>>>();
 
 const collectors = new WeakMap<object, (() => void)[]>();
 

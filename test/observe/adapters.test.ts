@@ -19,6 +19,7 @@ import {
   type ConnectOptions,
   connect,
   createClient,
+  type LinkInfo,
   type Observer,
   RpcError,
 } from "../../src/client/index.js";
@@ -69,6 +70,34 @@ async function serve(observer: Observer, options: Partial<ServerOptions> = {}) {
 }
 
 describe("Prometheus", () => {
+  it("shows the longest round-trip time of all links that are open, whoever observes them, and none of those that are gone", async () => {
+    const registry = new Registry();
+    const [one, other] = [prometheusObserver({ registry }), prometheusObserver({ registry })];
+    const traffic = { bytesIn: 0, bytesOut: 0, packetsIn: 0, packetsOut: 0 };
+    const link = (rtt: number): LinkInfo => ({
+      side: "server",
+      kind: "websocket",
+      address: undefined,
+      local: true,
+      transport: "websocket",
+      traffic,
+      sessionId: undefined,
+      identity: undefined,
+      rtt,
+    });
+    const [slow, fast] = [link(200), link(10)];
+    const shown = async () =>
+      (await registry.metrics()).split("\n").filter((line) => line.startsWith("hawser_rtt_seconds_max{"));
+    one.linkOpened?.(slow);
+    other.linkOpened?.(fast);
+    expect(await shown()).toEqual(['hawser_rtt_seconds_max{side="server"} 0.2']);
+    const end = { code: 1_000, reason: "", durationMs: 1 };
+    one.linkClosed?.(slow, end);
+    expect(await shown()).toEqual(['hawser_rtt_seconds_max{side="server"} 0.01']);
+    other.linkClosed?.(fast, end);
+    expect(await shown()).toEqual([]);
+  });
+
   it("counts links, sessions, calls, bytes and limits of both sides in one registry", async () => {
     const registry = new Registry();
     const observer = () => prometheusObserver({ registry });
