@@ -143,6 +143,33 @@ describe("hawser call", () => {
     }
   });
 
+  test("says what is wrong in one line, and ends, where the server is still to be found while input is read", async () => {
+    const schema = ["--schema", "test/proto/hawser/test/v1/echo.proto"];
+    const wrong = await call("Echo", "-d", "{bad}", ...schema);
+    expect([wrong.code, wrong.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^hawser: -d: message 1 is no hawser\.test\.v1\.EchoRequest: .*\n$/),
+    ]);
+    // Nobody listens there, and the standard input stays open.
+    const gone = start(["call", "127.0.0.1:1", `${ECHO}/Echo`, "-d", "@-", ...schema], { input: "open" });
+    const { code, stderr } = await gone.ended;
+    expect([code, stderr]).toEqual([
+      112,
+      expect.stringMatching(/^hawser: UNAVAILABLE: cannot connect to .*\n$/),
+    ]);
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const accepted = once(silent, "connection");
+    const both = start(["call", `127.0.0.1:${port}`, `${ECHO}/Echo`, "-d", "@-", ...schema], {
+      input: "open",
+    });
+    await accepted;
+    both.child.kill("SIGINT");
+    expect(await both.ended).toEqual({ code: 130, stdout: "", stderr: "" });
+    silent.close();
+  });
+
   test("ends when the server has ended the call, whether there is more input or not", async () => {
     const failing = start(["call", server.url, `${ECHO}/Converse`, "-d", "@-", "--timeout", "300ms"], {
       input: "open",

@@ -47,6 +47,8 @@ export function runCall(args: CallArguments, signal: AbortSignal): Promise<numbe
       const types = await findMethod(schemaOf(args.schema, connect, headers), args.method);
       const { method, registry } = types;
       const input = requestOf(types, request.data, reading.signal);
+      // Where it is wrong is told when it is its turn; until then it is waited for by nobody.
+      if (input instanceof Promise) input.catch(() => undefined);
       const connection = await connect();
       const options: CallOptions = {
         signal,
@@ -70,12 +72,13 @@ export function runCall(args: CallArguments, signal: AbortSignal): Promise<numbe
         if (signal.aborted) return EXIT.interrupted;
         process.stderr.write(`${errorLines(error, registry).join("\n")}\n`);
         return exitCodeOf(error);
-      } finally {
-        reading.abort();
       }
     },
     signal,
-  );
+  ).finally(() => {
+    // Also when there was no call: the standard input would keep the process.
+    reading.abort();
+  });
 }
 
 /** What goes out: one message, or all as they come. */
