@@ -129,6 +129,8 @@ export class Greeting implements TimerItem, LinkEvents {
       this.#info = undefined;
       this.#identity = undefined;
       this.#host?.onSession(entered);
+      // What was written to it at once may have broken it, when nobody could be told yet.
+      if (this.#gone) entered.linkClosed(this.#link, CloseCode.abnormal, "the link broke");
     } catch (error) {
       const { closeCode, reason } = refusalOf(error, settings);
       this.#reject(closeCode, reason);

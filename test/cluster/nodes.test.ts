@@ -233,6 +233,43 @@ describe("a link that comes to another node", () => {
     await connection.close();
     await until(() => nodes[0]?.server.sessions.size === 0);
   });
+
+  it("that breaks while the session is written to it for the first time is not taken for one that stands", async () => {
+    let answer: () => void = () => undefined;
+    const nodes = await startNodes(
+      2,
+      {
+        routes: (router) =>
+          router.service(EchoService, {
+            ...echoHandlers(),
+            echo: async ({ body }) => {
+              await new Promise<void>((resolve) => {
+                answer = resolve;
+              });
+              return { body };
+            },
+          }),
+      },
+      // What waits for the client does not go from node to node.
+      newBuses({ maxPayload: 50_000 }),
+    );
+    const { connection, lead } = await clientOf(nodes);
+    let detached = 0;
+    nodes[0]?.server.on("detached", () => detached++);
+    const body = new Uint8Array(200_000);
+    createClient(EchoService, connection)
+      .echo({ body })
+      .catch(() => undefined);
+    const asked = answer;
+    await until(() => answer !== asked);
+    lead(99);
+    await until(() => detached === 1);
+    answer();
+    await new Promise((resolve) => setImmediate(resolve));
+    lead(1);
+    // Each attempt ends with its link, and not after a silence.
+    await until(() => detached > 2);
+  });
 });
 
 describe("whoever is connected to another node", () => {
