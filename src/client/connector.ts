@@ -27,6 +27,7 @@ import type { Connection, ConnectionEvents, ConnectionState } from "./connection
 import { Detour, worst } from "./detour.js";
 import type { ConnectSettings } from "./options.js";
 import type { Dial, DialFailure, DialRequest, Platform } from "./platform.js";
+import { Proof } from "./proof.js";
 
 /** Name and version for the server's logs. */
 const AGENT = "hawser-js/0.1";
@@ -60,8 +61,8 @@ class Connector implements Connection {
   #attempt: Attempt | undefined;
   /** Where HTTP may take the place of WebSockets. */
   readonly #detour: Detour | undefined;
-  /** Of a WebSocket, beside a link over HTTP that is open; with a dial when there are credentials for it. */
-  #probing: { dial?: Dial | undefined } | undefined;
+  /** A WebSocket that is tried beside a link over HTTP. */
+  #probing: Probe | undefined;
   /** Numbers the attempts, so that what an abandoned one still says is not heard. */
   #generation = 0;
   #attempts = 0;
@@ -287,7 +288,7 @@ class Connector implements Connection {
 
   /** Dials a link whose events are heard as long as it is the current one. */
   #open(
-    { token, current, overHttp }: Attempt,
+    { token, current, overHttp, proof }: Attempt,
     onOpen: (link: Link) => void,
     onFailure: (failure: DialFailure) => void,
   ): Dial | undefined {
@@ -295,6 +296,7 @@ class Connector implements Connection {
     const events: LinkEvents = {
       onMessage: (bytes) => {
         if (current()) this.#driver.receive(bytes);
+        else if (proof?.proved === false) proof.onMessage(bytes);
       },
       onText: () => {
         if (current()) this.#onCut(CloseCode.textMessage, "the server sent a text message", false);
@@ -306,6 +308,7 @@ class Connector implements Connection {
         if (down) return;
         down = true;
         if (current()) this.#linkDown(code, reason);
+        else if (proof?.proved === false) proof.onClose();
         else if (this.#state === "closed") this.#linkGone?.();
       },
     };
@@ -359,12 +362,12 @@ class Connector implements Connection {
   #tryWebSocket(): void {
     if (this.#probing !== undefined) {
       // It takes too long.
-      this.#callOffProbe();
+      this.#callOffProbe(true);
       return this.#planProbe();
     }
     if (this.#state !== "open" || this.#driver.link?.kind === "websocket") return;
     if (!this.#mayConnect()) return this.#planProbe();
-    const probe = {};
+    const probe: Probe = {};
     this.#probing = probe;
     // It is called off when the link is gone, or when this takes too long.
     const isWanted = () => this.#probing === probe && this.#state === "open";
@@ -381,29 +384,30 @@ class Connector implements Connection {
     );
   }
 
-  #probeWith(token: string, probe: { dial?: Dial | undefined }, isWanted: () => boolean): void {
+  #probeWith(token: string, probe: Probe, isWanted: () => boolean): void {
     let own = -1;
     const current = () => this.#generation === own && !this.#isClosed();
-    probe.dial = this.#open(
-      { token, current, overHttp: false },
-      (link) => {
-        if (!isWanted()) return link.close(CloseCode.normal, "no longer needed");
-        this.#probing = undefined;
-        this.#timers.delete(this.#probe);
-        const old = this.#driver.link;
-        own = ++this.#generation;
-        this.#downSince = this.#timers.clock();
-        this.#peer.linkDown();
-        this.#take(link, token);
-        // The server lets go of it when the session goes on; this is for the case that it does not hear of that.
-        old?.close(CloseCode.goingAway, "the session goes on over a WebSocket");
-      },
-      () => {
-        if (!isWanted()) return;
-        this.#callOffProbe();
-        this.#planProbe();
-      },
-    );
+    const onFailed = () => {
+      if (!isWanted()) return;
+      this.#callOffProbe();
+      this.#planProbe();
+    };
+    const take = (link: Link) => {
+      if (!isWanted()) return link.close(CloseCode.normal, "no longer needed");
+      this.#probing = undefined;
+      this.#timers.delete(this.#probe);
+      const old = this.#driver.link;
+      own = ++this.#generation;
+      this.#downSince = this.#timers.clock();
+      this.#peer.linkDown();
+      this.#take(link, token);
+      // The server lets go of it when the session goes on; this is for the case that it does not hear of that.
+      old?.close(CloseCode.goingAway, "the session goes on over a WebSocket");
+    };
+    // Until the server has answered, the link over HTTP goes on as if nothing was tried.
+    const proof = new Proof(take, onFailed);
+    probe.proof = proof;
+    probe.dial = this.#open({ token, current, overHttp: false, proof }, (link) => proof.ask(link), onFailed);
   }
 
   #planProbe(): void {
@@ -411,10 +415,11 @@ class Connector implements Connection {
       this.#timers.atLatest(this.#probe, this.#timers.clock() + this.#detour.nextProbe());
   }
 
-  #callOffProbe(): void {
+  #callOffProbe(tookTooLong = false): void {
     this.#timers.delete(this.#probe);
-    this.#probing?.dial?.abort();
+    const probe = this.#probing;
     this.#probing = undefined;
+    if (!tookTooLong || probe?.proof?.giveUp() !== true) probe?.dial?.abort();
   }
 
   /** The link is gone, or is to be taken for gone. */
@@ -582,7 +587,15 @@ interface Attempt {
   readonly overHttp: boolean;
   /** Why there is no WebSocket, where one was tried first. */
   readonly before?: DialFailure;
+  /** Hears what a WebSocket says that is tried beside the link, until it takes its place. */
+  readonly proof?: Proof;
   dial?: Dial | undefined;
+}
+
+/** A WebSocket that is tried beside a link; with a dial once there are credentials for it. */
+interface Probe {
+  dial?: Dial | undefined;
+  proof?: Proof;
 }
 
 /** What requests carry that take the place of a WebSocket: a token in the one header that browsers allow for it. */

@@ -14,7 +14,7 @@ export interface FallbackOptions {
 const FAILURES = 2;
 const FAILURES_AFTER_OPEN = 4;
 const MOST_DOUBLINGS = 4;
-/** Trying one that lets nothing through costs the time of a handshake. */
+/** Leaving HTTP for one that gives no Welcome costs the time of a handshake. */
 const MOST_DOUBLINGS_MUTE = 8;
 
 /**
@@ -27,7 +27,7 @@ export class Detour {
   #wasOpen = false;
   #blocked = false;
   #probes = 0;
-  /** A WebSocket was opened, and nothing came through it. */
+  /** HTTP was left for a WebSocket that answered, and then gave no Welcome. */
   #isMute = false;
 
   constructor(retryMs: number) {
@@ -51,9 +51,11 @@ export class Detour {
 
   /** A WebSocket was opened and gave no Welcome in time. */
   mute(): void {
-    this.#isMute = true;
+    if (this.#blocked) {
+      this.#isMute = true;
+      this.#probes = Math.max(this.#probes, MOST_DOUBLINGS);
+    }
     this.#blocked = true;
-    this.#probes = Math.max(this.#probes, MOST_DOUBLINGS);
   }
 
   /** A WebSocket was opened, and broke before its Welcome: something on the way lets no frames through, or the server fell. */

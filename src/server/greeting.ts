@@ -5,8 +5,9 @@ import type { TimerItem } from "../driver/timers.js";
 import type { Identity } from "../rpc/context.js";
 import { PROTOCOL_VERSION } from "../session/session.js";
 import { decodePacket } from "../wire/decode.js";
+import type { PacketOwner } from "../wire/encode.js";
 import { WireError } from "../wire/error.js";
-import { type HelloFrame, HelloMode } from "../wire/frame.js";
+import { type HelloFrame, HelloMode, type PingFrame } from "../wire/frame.js";
 import { authenticate, refusalOf, type UpgradeInfo } from "./authentication.js";
 import type { LinkSession, LiveSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
@@ -43,6 +44,7 @@ export class Greeting implements TimerItem, LinkEvents {
   readonly #link: BroadcastLink;
   #session: LinkSession | undefined;
   readonly #known: boolean;
+  #asked = false;
   #greeted = false;
   #gone = false;
 
@@ -99,15 +101,27 @@ export class Greeting implements TimerItem, LinkEvents {
     }
     if (this.#gone) return;
     if (this.#greeted) return this.#reject(CloseCode.badHello, "a packet arrived before Welcome was sent");
-    this.#greeted = true;
-    let hello: HelloFrame;
+    let first: HelloFrame | PingFrame;
     try {
-      hello = readHello(bytes);
+      first = readFirst(bytes, !this.#asked);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       return this.#reject(error.closeCode, error.message);
     }
-    void this.#enter(hello);
+    if (first.kind === "ping") {
+      this.#asked = true;
+      return this.#answer(first);
+    }
+    this.#greeted = true;
+    void this.#enter(first);
+  }
+
+  /** A client wants to know whether packets get through before it gives up another link. */
+  #answer({ id }: PingFrame): void {
+    const { encoder } = this.#sessions;
+    encoder.claim(PONG);
+    encoder.add({ kind: "pong", id });
+    this.#link.send(encoder.finish(0, 0));
   }
 
   async #enter(hello: HelloFrame): Promise<void> {
@@ -165,7 +179,11 @@ export class Greeting implements TimerItem, LinkEvents {
   }
 }
 
-function readHello(bytes: Uint8Array): HelloFrame {
+/** Its packet is finished as soon as it is begun. */
+const PONG: PacketOwner = { yieldEncoder: () => undefined };
+
+/** @param mayAsk a Ping may come ahead of Hello */
+function readFirst(bytes: Uint8Array, mayAsk: boolean): HelloFrame | PingFrame {
   if (bytes.length > MAX_HELLO_BYTES) {
     throw new WireError(
       `the first packet has ${bytes.length} bytes, over the limit of ${MAX_HELLO_BYTES}`,
@@ -174,6 +192,7 @@ function readHello(bytes: Uint8Array): HelloFrame {
   }
   const { frames, seq } = decodePacket(bytes);
   const [hello] = frames;
+  if (mayAsk && hello?.kind === "ping" && frames.length === 1 && seq === 0) return hello;
   if (hello?.kind !== "hello" || frames.length !== 1 || seq !== 0) {
     throw new WireError("the first packet must hold a Hello and nothing else", CloseCode.badHello);
   }

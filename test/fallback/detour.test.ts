@@ -56,11 +56,21 @@ describe("HTTP", () => {
     expect(detour.failed(plain, false)).toBe(true);
   });
 
-  test("comes first after a WebSocket that lets nothing through, and such a one is seldom tried again", () => {
+  test("comes first after a WebSocket that lets nothing through", () => {
     const detour = new Detour(1_000);
     detour.mute();
     expect(detour.httpFirst).toBe(true);
-    expect(detour.nextProbe()).toBe(16_000);
+    detour.opened(true);
+    expect([1, 2, 3].map(() => detour.nextProbe())).toEqual([1_000, 2_000, 4_000]);
+  });
+
+  test("is seldom left again for a WebSocket that has answered and gives no Welcome", () => {
+    const detour = new Detour(1_000);
+    detour.opened(true);
+    detour.mute();
+    expect(detour.httpFirst).toBe(true);
+    detour.opened(true);
+    expect([1, 2].map(() => detour.nextProbe())).toEqual([16_000, 32_000]);
     detour.opened(false);
     expect(detour.nextProbe()).toBe(1_000);
   });

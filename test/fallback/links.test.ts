@@ -1,9 +1,8 @@
 // Connections whose WebSockets are blocked: over HTTP, with everything that a WebSocket has.
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import { TopicService } from "../../gen/hawser/test/v1/topics_pb.js";
 import { openConnection } from "../../src/client/connector.js";
-import { Detour } from "../../src/client/detour.js";
 import {
   Code,
   type ConnectionEvents,
@@ -286,25 +285,6 @@ describe.each(CLIENTS)("%s", (_, connectTo) => {
     expect(await exchange(createClient(EchoService, connection), "cut")).toEqual(expectedResult("cut"));
     expect(connection.linkKind).toMatch(/^http/);
     expect(blocked.upgrades).toBe(2);
-  });
-
-  test("a WebSocket that is cut at its first frame on the way back: HTTP again, and another try much later", async () => {
-    const planned = vi.spyOn(Detour.prototype, "nextProbe");
-    onTestFinished(() => planned.mockRestore());
-    const blocked = await blockedServer();
-    const connection = open(connectTo, blocked.url, { fallback: { retryWebSocketMs: 30 } });
-    const client = createClient(EchoService, connection);
-    let lost = 0;
-    let resumed = 0;
-    connection.on("lost", () => lost++);
-    connection.on("resumed", () => resumed++);
-    await connection.ready();
-    blocked.block = "first frame";
-    await until(() => resumed === 1);
-    expect(await exchange(client, "again")).toEqual(expectedResult("again"));
-    expect(connection.linkKind).toMatch(/^http/);
-    expect(lost).toBe(0);
-    expect(planned.mock.results.at(-1)?.value).toBeGreaterThanOrEqual(16 * 30);
   });
 
   test("a WebSocket that gets no answer is given up for HTTP after the time for the handshake", async () => {

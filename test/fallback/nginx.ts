@@ -13,6 +13,10 @@ export interface Obstacles {
    * nginx has by itself), or in part (with HTTP/1.1).
    */
   readonly buffers: false | "whole" | "in part";
+  /** Upgrades go to this port instead. */
+  readonly upgradesTo?: number;
+  /** It speaks HTTP/2, and HTTP/1.1 to who wants that, over TLS with this; both in PEM. */
+  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 export interface RunningNginx {
@@ -26,7 +30,7 @@ const configuration = (
   folder: string,
   port: number,
   target: number,
-  { refusesUpgrades, buffers }: Obstacles,
+  { refusesUpgrades, buffers, upgradesTo = target, tls }: Obstacles,
 ) => `
 ${userInfo().uid === 0 ? "user root;" : ""}
 pid ${folder}/nginx.pid;
@@ -38,14 +42,19 @@ http {
   access_log off;
 ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `  ${name}_temp_path ${folder}/${name};`).join("\n")}
   map $http_upgrade $connection_upgrade { default upgrade; "" ""; }
+  map $http_upgrade $way { default upgrades; "" hawser; }
   upstream hawser { server 127.0.0.1:${target}; keepalive 16; }
+  upstream upgrades { server 127.0.0.1:${upgradesTo}; }
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${tls === undefined ? "" : " ssl http2"};
+    ${tls === undefined ? "" : `ssl_certificate ${folder}/cert.pem; ssl_certificate_key ${folder}/key.pem;`}
     location / {
       ${refusesUpgrades ? "if ($http_upgrade) { return 403; }" : ""}
-      proxy_pass http://hawser;
+      proxy_pass http://$way;
       proxy_http_version ${buffers === "whole" ? "1.0" : "1.1"};
       proxy_set_header Host $http_host;
+      # For the tests: how the client speaks, and over which of its connections.
+      proxy_set_header X-Client "$server_protocol $connection";
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_upgrade;
       # As it is without a word of it.
@@ -60,8 +69,13 @@ export async function startNginx(target: number, obstacles: Obstacles): Promise<
   const program = programPath("nginx", "NGINX_BIN");
   const scratch = scratchFolder();
   const [port = 0] = await freePorts(1);
-  const write = (wanted: Obstacles) =>
-    scratch.write("nginx.conf", configuration(scratch.path, port, target, wanted));
+  const write = (wanted: Obstacles) => {
+    if (wanted.tls !== undefined) {
+      scratch.write("key.pem", wanted.tls.key);
+      scratch.write("cert.pem", wanted.tls.cert);
+    }
+    return scratch.write("nginx.conf", configuration(scratch.path, port, target, wanted));
+  };
   const args = ["-p", scratch.path, "-e", join(scratch.path, "error.log"), "-c", write(obstacles)];
   const nginx = new ProxyProcess(program, [...args, "-g", "daemon off;"]);
   try {

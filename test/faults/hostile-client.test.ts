@@ -109,7 +109,17 @@ describe("before Welcome", () => {
     ["a Hello that is numbered", 4400, (client) => client.send(packet(1, frames.hello()))],
     ["a Hello with company", 4400, (client) => client.send(packet(0, frames.hello(), frames.ping()))],
     ["two Hellos", 4400, (client) => client.send(packet(0, frames.hello(), frames.hello()))],
-    ["a Ping", 4400, (client) => client.send(packet(0, frames.ping()))],
+    ["a Ping with company", 4400, (client) => client.send(packet(0, frames.ping(), frames.ping()))],
+    ["a Ping that is numbered", 4400, (client) => client.send(packet(1, frames.ping()))],
+    [
+      "a second Ping",
+      4400,
+      (client) => {
+        client.send(packet(0, frames.ping()));
+        client.send(packet(0, frames.ping()));
+      },
+    ],
+    ["nothing after a Ping", 4408, (client) => client.send(packet(0, frames.ping()))],
     ["a Welcome", 4400, (client) => client.send(packet(0, frames.welcome()))],
     ["a call", 4400, (client) => client.send(packet(1, frames.open()))],
     ["an acknowledgement", 4400, (client) => client.send(ackPacket(1))],
@@ -128,6 +138,14 @@ describe("before Welcome", () => {
     send(raw);
     expect(await raw.closed).toMatchObject({ code });
     expect(server.sessions.size).toBe(0);
+  });
+
+  test("a Ping is answered once, touches nothing, and Hello may follow", async () => {
+    raw.send(packet(0, frames.ping({ id: 7 })));
+    expect(await raw.hear("pong")).toEqual({ kind: "pong", id: 7 });
+    expect(server.sessions.size).toBe(0);
+    await raw.greet();
+    expect(server.sessions.size).toBe(1);
   });
 
   test("a reason that says what was wrong", async () => {
