@@ -62,7 +62,7 @@ export class Invocation {
   async unary(spec: MethodImplSpec & { kind: "unary" }, input: AnyMessage): Promise<AnyMessage> {
     const { method, impl } = spec;
     const context = this.#context;
-    this.#checkRead(method.input, input);
+    checkSize(method.input, input, "readMaxBytes", this.#init.readMaxBytes, false);
     const next = this.#intercept(async (request) => {
       this.#reached = true;
       const output = await impl((request as UnaryRequest).message, merged(context, request));
@@ -111,13 +111,9 @@ export class Invocation {
 
   async *#readable(schema: DescMessage, requests: Requests): AsyncGenerator<AnyMessage> {
     for await (const message of handed(requests)) {
-      this.#checkRead(schema, message);
+      checkSize(schema, message, "readMaxBytes", this.#init.readMaxBytes);
       yield message;
     }
-  }
-
-  #checkRead(schema: DescMessage, message: AnyMessage): void {
-    checkSize(schema, message, "readMaxBytes", this.#init.readMaxBytes);
   }
 
   #checkWritten(schema: DescMessage, message: AnyMessage): void {
@@ -219,17 +215,22 @@ function takeHeaders(
   });
 }
 
-/** Sizes matter to those only who have set a limit: they pay for one more encoding. */
+/**
+ * Sizes matter to those only who have set a limit: they pay for one more encoding.
+ *
+ * @param tells whether the error says how large the message is: Connect does not know that of the request of a unary call
+ */
 function checkSize(
   schema: DescMessage,
   message: AnyMessage,
   option: "readMaxBytes" | "writeMaxBytes",
   limit: number,
+  tells = true,
 ): void {
   if (limit === Number.POSITIVE_INFINITY) return;
   const { length } = toBinary(schema, message);
   if (length <= limit) return;
-  const size = option === "writeMaxBytes" ? ` ${length}` : "";
+  const size = tells ? ` ${length}` : "";
   const text = `message size${size} is larger than configured ${option} ${limit}`;
   throw new ConnectError(text, Code.ResourceExhausted);
 }

@@ -69,6 +69,8 @@ function world(
   };
 }
 
+async function* nothing(): AsyncGenerator<never> {}
+
 const withKey = (idempotencyKey: string): CallOptions => ({
   contextValues: createContextValues().set(hawserCallOptions, { idempotencyKey }),
 });
@@ -362,6 +364,48 @@ describe("handlers", () => {
     expect((await settled(client.read({}))).value).toBe(1n);
     expect((await settled(echo.echo({ id: 2n }))).id).toBe(2n);
   });
+});
+
+it("says in a request's URL what it was told to, whatever ends it", async () => {
+  const urls: string[] = [];
+  const note: Interceptor = (next) => (request) => {
+    urls.push(request.url);
+    return next(request);
+  };
+  const { pair, settled } = world((router) =>
+    router.service(CounterService, { read: () => ({}), follow: () => nothing() }),
+  );
+  for (const baseUrl of [undefined, "https://example.com/api", "https://example.com/"]) {
+    const transport = createHawserTransport(pair.connection, {
+      interceptors: [note],
+      ...(baseUrl === undefined ? {} : { baseUrl }),
+    });
+    const client = createClient(CounterService, transport);
+    await settled(client.read({}));
+    await settled(client.follow({})[Symbol.asyncIterator]().next());
+  }
+  const service = CounterService.typeName;
+  expect(urls).toEqual(
+    ["https://hawser", "https://example.com/api", "https://example.com"].flatMap((base) => [
+      `${base}/${service}/Read`,
+      `${base}/${service}/Follow`,
+    ]),
+  );
+});
+
+it("keeps its interceptors, whatever becomes of the array that they came in", async () => {
+  const ran: string[] = [];
+  const interceptors: Interceptor[] = [
+    (next) => (request) => {
+      ran.push(request.method.name);
+      return next(request);
+    },
+  ];
+  const { pair, settled } = world((router) => router.service(CounterService, { read: () => ({}) }));
+  const client = createClient(CounterService, createHawserTransport(pair.connection, { interceptors }));
+  interceptors.pop();
+  await settled(client.read({}));
+  expect(ran).toEqual(["Read"]);
 });
 
 it("says what is wrong with options", () => {

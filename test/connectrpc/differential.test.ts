@@ -26,10 +26,13 @@ describe.each(Object.entries(cases))("Connect over Hawser, as over its own trans
     const router = await outcome("router", each);
     const http2 = await outcome("http2", each);
     const hawser = await outcome("hawser", each);
+    const intercepted = await outcome("intercepted", each);
     expect(router.client.length + router.server.length).toBeGreaterThan(0);
     // Where Connect is not of one mind, the case says so; otherwise it is to be, or the case proves nothing.
     if (each.like === undefined) expect(http2).toEqual(router);
     else expect(http2).not.toEqual(router);
-    expect(hawser).toEqual(each.like === "router" ? router : http2);
+    const connect = each.like === "router" ? router : http2;
+    expect(hawser).toEqual(connect);
+    expect(intercepted).toEqual(connect);
   });
 });

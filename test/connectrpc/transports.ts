@@ -20,7 +20,10 @@ export interface Setting {
   readonly transport?: { readonly interceptors?: Interceptor[]; readonly defaultTimeoutMs?: number };
 }
 
-export type TransportName = "router" | "http2" | "hawser";
+/** `intercepted`: Hawser with an interceptor on each side that changes nothing, behind which calls take other paths. */
+export type TransportName = "router" | "http2" | "hawser" | "intercepted";
+
+const passing: Interceptor = (next) => next;
 
 /** Opens a transport to a server with these routes; `end` leaves nothing of either. */
 export async function open(
@@ -42,6 +45,13 @@ export async function open(
         await new Promise((done) => server.close(done));
       },
     };
+  }
+  if (name === "intercepted") {
+    return open("hawser", {
+      routes,
+      router: { ...router, interceptors: [...(router.interceptors ?? []), passing] },
+      transport: { ...transport, interceptors: [...(transport.interceptors ?? []), passing] },
+    });
   }
   const logger = { warn: () => undefined, error: () => undefined };
   const server = createServer({ routes: connectRoutes(routes, router), logger, reflection: false });

@@ -1,7 +1,19 @@
 // Interceptors, on both sides.
-import { Code, ConnectError, createContextValues, type Interceptor } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  createContextValues,
+  type HandlerContext,
+  type Interceptor,
+} from "@connectrpc/connect";
+import { EchoRequestSchema, RepeatRequestSchema } from "../../../gen/hawser/test/v1/echo_pb.js";
 import { own } from "../probe.js";
 import { back, type Case, colour, failure, marks, numbered, serving } from "./case.js";
+
+async function* once<T>(message: T): AsyncGenerator<T> {
+  yield message;
+}
 
 export const interceptors: readonly Case[] = [
   {
@@ -170,6 +182,83 @@ export const interceptors: readonly Case[] = [
     async run(client, probe) {
       await probe.once(client.echo({}, { contextValues: createContextValues().set(colour, "red") }));
       await probe.once(client.echo({}));
+    },
+  },
+  {
+    name: "an interceptor of the server puts its own in place of what the handler gets, and of what it has set",
+    setting: serving(
+      (probe) => {
+        const note = ({ requestHeader, values, signal }: HandlerContext) =>
+          probe.note(own(requestHeader), values.get(colour), (signal.reason as Error | undefined)?.message);
+        const set = ({ responseHeader, responseTrailer }: HandlerContext) => {
+          responseHeader.set("x-header", "h");
+          responseTrailer.set("x-trailer", "t");
+        };
+        return {
+          echo(request, context) {
+            note(context);
+            set(context);
+            return back(request);
+          },
+          async *repeat({ count }, context) {
+            note(context);
+            set(context);
+            yield* numbered(count);
+          },
+        };
+      },
+      () => ({
+        router: {
+          interceptors: [
+            (next) => async (request) => {
+              const response = await next({
+                ...request,
+                header: new Headers({ "x-own": "request" }),
+                contextValues: createContextValues().set(colour, "blue"),
+                signal: AbortSignal.abort(new Error("stop")),
+                ...(request.stream
+                  ? { message: once(create(RepeatRequestSchema, { count: 2 })) }
+                  : { message: create(EchoRequestSchema, { name: "another" }) }),
+              } as typeof request);
+              const header = new Headers(response.header);
+              header.set("x-header", "of the interceptor");
+              header.append("x-many", "a");
+              header.append("x-many", "b");
+              const trailer = new Headers(response.trailer);
+              trailer.set("x-trailer", "of the interceptor");
+              return { ...response, header, trailer };
+            },
+          ],
+        },
+      }),
+    ),
+    async run(client, probe) {
+      await probe.once(client.echo({ name: "one" }, { headers: { "x-sent": "s" }, ...probe.watched }));
+      await probe.each(client.repeat({ count: 1 }, { headers: { "x-sent": "s" }, ...probe.watched }));
+    },
+  },
+  {
+    name: "what an interceptor of the client sees of the time and the signal of a call",
+    setting: serving(
+      () => ({ echo: back, repeat: () => numbered(1) }),
+      (probe) => ({
+        transport: {
+          interceptors: [
+            (next) => (request) => {
+              const late = new Promise((done) => request.signal.addEventListener("abort", done));
+              void late.then(() => probe.log("aborted", request.stream));
+              probe.log(request.signal.aborted, request.header.has("x-sent"));
+              return next(request);
+            },
+          ],
+        },
+      }),
+    ),
+    async run(client, probe) {
+      const stop = new AbortController();
+      stop.abort();
+      await probe.once(client.echo({}, { signal: stop.signal }));
+      await probe.each(client.repeat({}, { signal: stop.signal }));
     },
   },
   {
