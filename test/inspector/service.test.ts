@@ -1,4 +1,5 @@
 // What the inspector's service tells of a server, and whom it tells.
+import { readFileSync } from "node:fs";
 import { fromBinary } from "@bufbuild/protobuf";
 import { durationFromMs, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { afterEach, describe, expect, it } from "vitest";
@@ -124,6 +125,9 @@ describe("whom the inspector tells", () => {
     expect(make({})).toThrow("needs allow");
     expect(make({ allow: true })).toThrow("needs allow");
     expect(make({ allow: "loopback", path: "inspect" })).toThrow("path must be an absolute path");
+    // It would take every request of the server.
+    for (const path of ["/", "//"]) expect(make({ allow: "loopback", path })).toThrow('path must not be "/"');
+    expect(make({ allow: "loopback", path: "/inspect/" })).not.toThrow();
     expect(make({ allow: "loopback", calls: 0 })).toThrow("calls must be");
     expect(make({ allow: "loopback", to: 1 })).toThrow('no option "to"');
     expect(() => createServer({ routes, inspector: inspector({ allow: () => true }) })).toThrow(
@@ -154,6 +158,7 @@ describe("what the inspector tells", () => {
     const node = await client.getNode({});
     expect(node.node).toMatch(/^[0-9a-f]{32}$/);
     expect(node.process).toBe(process.pid);
+    expect(node.version).toBe(JSON.parse(readFileSync("package.json", "utf8")).version);
     const echo = node.services.find(({ name }) => name === EchoService.typeName);
     expect(echo?.methods).toMatchObject([
       { name: "Echo", kind: MethodKind.UNARY },
@@ -320,6 +325,34 @@ describe("what the inspector tells", () => {
       { session: reader.sessionId, state: SubscriberState.LIVE, sent: 3, behind: 0 },
     ]);
     await expect(client.getTopic({ name: "none" })).rejects.toMatchObject({ code: Code.NotFound });
+  });
+
+  it("of large publications those that fit into 1 MiB, the newest first, and of each how large it is", async () => {
+    const { join } = await serve();
+    const reader = join();
+    const topics = createClient(TopicService, reader);
+    const seen: number[] = [];
+    (async () => {
+      for await (const { number } of topics.watch({ name: "large" })) seen.push(number);
+    })().catch(() => undefined);
+    const client = createClient(InspectService, join());
+    await watchUntil(reader, { topics: {} }, ({ topics }) => topics?.topics[0]?.subscribers === 1);
+    const key = "x".repeat(60_000);
+    for (let number = 1; number <= 30; number++) await topics.post({ name: "large", note: { number, key } });
+    await topics.post({ name: "large", note: { number: 31, key: "x".repeat(70_000) } });
+    await until(() => seen.length === 31);
+    const { publications } = await client.getTopic({ name: "notes.large", publications: 100 });
+    expect(publications.map(({ offset }) => offset)).toEqual(Array.from({ length: 31 }, (_, i) => 31 - i));
+    const [largest, ...others] = publications;
+    expect([largest?.payload.length, largest!.payloadBytes > 70_000]).toEqual([0, true]);
+    const size = others[0]!.payloadBytes;
+    const fit = Math.floor(2 ** 20 / size);
+    expect(fit).toBeLessThan(30);
+    expect(others.map(({ payload }) => payload.length)).toEqual([
+      ...Array(fit).fill(size),
+      ...Array(30 - fit).fill(0),
+    ]);
+    expect(others.every(({ payloadBytes }) => Math.abs(payloadBytes - size) < 3)).toBe(true);
   });
 
   it("a sample for each second, with what went on in it, and those before", async () => {
