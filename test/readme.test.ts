@@ -38,6 +38,7 @@ const TESTED: readonly string[] = [
   "proto proto/room.proto",
   "proto secret.proto",
   "sh browser",
+  "sh call",
   "sh client",
   "sh connect",
   "sh generate",
@@ -46,6 +47,7 @@ const TESTED: readonly string[] = [
   "sh server",
   "sh setup",
   "sh validation",
+  "text call",
   "text client",
   "ts attached.ts",
   "ts bank.ts",
@@ -206,8 +208,10 @@ describe("README and docs, followed in an empty folder with the packed package",
   it("has a server and clients that do what it says", async () => {
     const until = `listening on ws://localhost:${ports.get("8080")}/rpc`;
     const greeter = await start(command("server"), until);
-    const shown = blocks.find(({ language, label }) => language === "text" && label === "client");
-    expect(await lines(command("client"))).toEqual(shown?.text.trim().split("\n"));
+    for (const said of ["client", "call"]) {
+      const shown = blocks.find(({ language, label }) => language === "text" && label === said);
+      expect(await lines(here(command(said)))).toEqual(shown?.text.trim().split("\n"));
+    }
     await stop(greeter);
     await start("npx tsx eliza-server.ts", until);
     expect(await lines("npx tsx eliza-client.ts")).toEqual([

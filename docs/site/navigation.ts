@@ -33,6 +33,6 @@ export const navigation: readonly Part[] = [
   { title: "Come over", pages: ["from-socket-io.md", "from-connect.md", "connect.md", "from-trpc.md"] },
   {
     title: "Look it up",
-    pages: ["PROTOCOL.md", "THREATS.md", "comparison.md", "benchmarks.md", "versioning.md"],
+    pages: ["PROTOCOL.md", "THREATS.md", "comparison.md", "benchmarks.md", "versioning.md", "newcomer.md"],
   },
 ];

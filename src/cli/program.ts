@@ -207,25 +207,30 @@ const demo = command("demo", object({ command: constant("demo"), demo: demoOptio
 });
 
 /**
- * Reads the arguments of the command line. Help and completions are printed here, and so is what is wrong with the arguments: one
- * line, exit code 2.
+ * Reads the arguments of the command line. Help and completions are printed here (whoever gives no arguments wants to know what there
+ * is), and so is what is wrong with the arguments: one line, exit code 2.
  */
 export function readCommandLine(argv: readonly string[], version: string): Wanted {
   const nothing = (exitCode: number): Wanted => ({ command: "nothing", exitCode });
-  return runParser(or(call, list, describe, subscribe, watch, bench, tune, demo), "hawser", argv, {
-    help: { command: true, option: { names: ["-h", "--help"] }, onShow: () => nothing(EXIT.ok) },
-    version: { value: version, option: true, onShow: () => nothing(EXIT.ok) },
-    completion: { command: true, onShow: () => nothing(EXIT.ok) },
-    onError: () => nothing(EXIT.usage),
-    aboveError: "none",
-    usageLine: [literal("COMMAND [ARGUMENT...]")],
-    showDefault: true,
-    showChoices: true,
-    termWidth: "auto",
-    maxWidth: Math.min(process.stdout.columns ?? 110, 110),
-    brief: say("Calls Hawser servers, and looks into them, from the command line."),
-    footer: say(
-      "The exit code is 0, or 2 for arguments that cannot be used, or eight times the status code of what failed.",
-    ),
-  });
+  return runParser(
+    or(call, list, describe, subscribe, watch, bench, tune, demo),
+    "hawser",
+    argv.length === 0 ? ["--help"] : argv,
+    {
+      help: { command: true, option: { names: ["-h", "--help"] }, onShow: () => nothing(EXIT.ok) },
+      version: { value: version, option: true, onShow: () => nothing(EXIT.ok) },
+      completion: { command: true, onShow: () => nothing(EXIT.ok) },
+      onError: () => nothing(EXIT.usage),
+      aboveError: "none",
+      usageLine: [literal("COMMAND [ARGUMENT...]")],
+      showDefault: true,
+      showChoices: true,
+      termWidth: "auto",
+      maxWidth: Math.min(process.stdout.columns ?? 110, 110),
+      brief: say("Calls Hawser servers, and looks into them, from the command line."),
+      footer: say(
+        "The exit code is 0, or 2 for arguments that cannot be used, or eight times the status code of what failed.",
+      ),
+    },
+  );
 }

@@ -15,6 +15,10 @@ describe("help", () => {
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} +[A-Z].*\\.$`, "m"));
   });
 
+  test("is what comes without any arguments", async () => {
+    expect(await hawser()).toEqual(await hawser("--help"));
+  });
+
   test.each(COMMANDS)("of %s explains every option, shows examples, and fits a terminal", async (command) => {
     const { code, stdout, stderr } = await hawser(command, "--help");
     expect([code, stderr]).toEqual([0, ""]);

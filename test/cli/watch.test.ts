@@ -69,6 +69,7 @@ test("says why it may not look", async () => {
   await plain.close();
   expect(code).toBe(96);
   expect(stderr).toContain("the server has no inspector");
+  expect(stderr).toContain('on your own machine, allow: "loopback" will do');
 });
 
 describe("on a terminal", () => {

@@ -128,7 +128,7 @@ async function later(error: unknown, connection: Connection, signal: AbortSignal
 function explained(error: unknown): unknown {
   if (!(error instanceof RpcError) || error.code !== Code.Unimplemented) return error;
   return new RpcError(
-    "the server has no inspector: give createServer() the option inspector: inspector({ allow }), from hawser/inspector",
+    'the server has no inspector: give createServer() the option inspector: inspector({ allow }), from hawser/inspector; on your own machine, allow: "loopback" will do',
     Code.Unimplemented,
     { executed: "no", cause: error },
   );
