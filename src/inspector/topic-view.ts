@@ -137,26 +137,14 @@ export async function describeTopic(
   if (channel === undefined)
     throw new RpcError(`nobody here is subscribed to a topic "${name}"`, Code.NotFound);
   const wanted = Math.min(count, MAX_PUBLICATIONS);
-  const publications = wanted === 0 ? [] : await channel.newest(wanted);
-  let room = MAX_ANSWER_BYTES;
-  // The newest are last, and have the first claim to the room.
-  const shown = publications.toReversed().map(({ offset, key, payload }) => {
-    const fits = payload.length <= Math.min(room, MAX_PAYLOAD_BYTES);
-    if (fits) room -= payload.length;
-    return {
-      offset,
-      key,
-      payload: fits ? new Uint8Array(payload) : new Uint8Array(0),
-      payloadBytes: payload.length,
-    };
-  });
+  const shown = wanted === 0 ? [] : await newestOf(channel, wanted);
   const behindOf = ({ offset }: Subscriber) => Math.max(0, channel.head - offset);
   const ranked = [...channel.subscribers].map((item) => ({ item, rank: behindOf(item) }));
   const subscribers = pageOf(ranked, { ascending: false, offset: 0, limit: MAX_SUBSCRIBERS });
   return {
     topic: topicOf(channel, sessions, { perSecond: 0, bytesPerSecond: 0 }),
     type: channel.definition.schema.typeName,
-    publications: shown,
+    publications: shown.reverse(),
     subscribers: subscribers.map((subscriber) => ({
       session: subscriber.call.session.id,
       identity: subscriber.call.session.identity?.id ?? "",
@@ -166,6 +154,26 @@ export async function describeTopic(
       behind: subscriber.state === "live" ? 0 : behindOf(subscriber),
     })),
   };
+}
+
+/** The newest publications, the oldest first; those that there is no room for without their payloads. */
+async function newestOf(channel: Channel, count: number) {
+  const shown: { offset: number; key: string; payload: Uint8Array<ArrayBuffer>; payloadBytes: number }[] = [];
+  let held = 0;
+  let emptied = 0;
+  for await (const { offset, key, payload } of channel.newest(count)) {
+    const bytes = payload.length <= MAX_PAYLOAD_BYTES ? new Uint8Array(payload) : new Uint8Array(0);
+    shown.push({ offset, key, payload: bytes, payloadBytes: payload.length });
+    held += bytes.length;
+    // The newest have the first claim to the room.
+    for (; held > MAX_ANSWER_BYTES; emptied++) {
+      const oldest = shown[emptied];
+      if (oldest === undefined) break;
+      held -= oldest.payload.length;
+      oldest.payload = new Uint8Array(0);
+    }
+  }
+  return shown.slice(-count);
 }
 
 const STATES = {

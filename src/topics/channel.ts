@@ -346,11 +346,17 @@ export class Channel implements FeedEvents, SubscriberChannel {
     return this.#recent;
   }
 
-  /** The newest publications that are kept, the oldest first. */
-  async newest(count: number): Promise<readonly Publication[]> {
-    if (this.#feed === undefined || this.tellsPresence) return [];
-    const { publications } = await this.#read(await this.offsetBefore(count));
-    return publications.slice(-count);
+  /** The newest publications that are kept and were there when it began, the oldest first. They are read chunk by chunk. */
+  async *newest(count: number): AsyncGenerator<Publication, void, void> {
+    if (this.#feed === undefined || this.tellsPresence) return;
+    let after = await this.offsetBefore(count);
+    for (const end = this.head; after < end; ) {
+      const { publications } = await this.#read(after);
+      const last = publications.at(-1);
+      if (last === undefined) return;
+      yield* publications;
+      after = last.offset;
+    }
   }
 
   /** Bounds what the channel keeps beside the broker. */
