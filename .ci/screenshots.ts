@@ -1,5 +1,7 @@
-// Takes the pictures of the inspector for docs/images, in a real browser. test/inspector/page.test.ts takes them too, into .tmp.
+// Takes the pictures of the inspector for docs/images, in a real browser, and notes of which sources (test/inspector/pictures.test.ts
+// compares). test/inspector/page.test.ts takes them too, into .tmp.
 import { launchChromium } from "../test/demo/chromium.js";
+import { pinPictures } from "../test/inspector/pictures.js";
 import { takeScreenshots } from "../test/inspector/screenshots.js";
 import { startWorld } from "../test/inspector/world.js";
 
@@ -18,4 +20,4 @@ try {
 if (faults.length > 0) {
   console.error(faults.join("\n"));
   process.exitCode = 1;
-}
+} else pinPictures();
