@@ -47,15 +47,15 @@ export type SessionOptions = Partial<Omit<SessionSettings, "limits">> & {
 };
 
 /** Keys of {@link SessionOptions}, for the check of misspelt options. */
-export const SESSION_OPTION_KEYS = [
+export const SESSION_OPTION_KEYS: readonly string[] = Object.keys(DEFAULT_SETTINGS);
+
+const DURATIONS = [
   "pingIntervalMs",
   "pingTimeoutMs",
   "ackTimeoutMs",
   "ackDelayMs",
   "handshakeTimeoutMs",
-  "outboxBytes",
   "outboxWaitMs",
-  "limits",
 ] as const;
 
 /** The largest number that the wire can say. */
@@ -75,26 +75,17 @@ export function resolveSettings(options: SessionOptions): SessionSettings {
   for (const name of Object.keys(MIN_LIMITS) as (keyof WireLimits)[]) {
     checkInteger(`limits.${name}`, limits[name], MIN_LIMITS[name], MAX_UINT32);
   }
-  const settings: SessionSettings = {
-    pingIntervalMs: checkDuration(
-      "pingIntervalMs",
-      options.pingIntervalMs ?? DEFAULT_SETTINGS.pingIntervalMs,
-    ),
-    pingTimeoutMs: checkDuration("pingTimeoutMs", options.pingTimeoutMs ?? DEFAULT_SETTINGS.pingTimeoutMs),
-    ackTimeoutMs: checkDuration("ackTimeoutMs", options.ackTimeoutMs ?? DEFAULT_SETTINGS.ackTimeoutMs),
-    ackDelayMs: checkDuration("ackDelayMs", options.ackDelayMs ?? DEFAULT_SETTINGS.ackDelayMs),
-    handshakeTimeoutMs: checkDuration(
-      "handshakeTimeoutMs",
-      options.handshakeTimeoutMs ?? DEFAULT_SETTINGS.handshakeTimeoutMs,
-    ),
-    outboxBytes: checkInteger(
-      "outboxBytes",
-      options.outboxBytes ?? DEFAULT_SETTINGS.outboxBytes,
-      MIN_OUTBOX_BYTES,
-    ),
-    outboxWaitMs: checkDuration("outboxWaitMs", options.outboxWaitMs ?? DEFAULT_SETTINGS.outboxWaitMs, true),
+  const settings: { -readonly [Key in keyof SessionSettings]: SessionSettings[Key] } = {
+    ...DEFAULT_SETTINGS,
     limits: effectiveLimits(limits),
   };
+  for (const name of DURATIONS)
+    settings[name] = checkDuration(name, options[name] ?? settings[name], name === "outboxWaitMs");
+  settings.outboxBytes = checkInteger(
+    "outboxBytes",
+    options.outboxBytes ?? settings.outboxBytes,
+    MIN_OUTBOX_BYTES,
+  );
   if (settings.ackTimeoutMs <= settings.ackDelayMs) {
     throw new RangeError(
       `ackTimeoutMs (${settings.ackTimeoutMs}) must be longer than ackDelayMs (${settings.ackDelayMs}), or every quiet link is cut`,
