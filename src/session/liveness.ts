@@ -1,16 +1,14 @@
-/** How long a link may be silent; see `SessionSettings`. */
-export interface LivenessSettings {
-  readonly pingIntervalMs: number;
-  readonly pingTimeoutMs: number;
-}
+import type { SessionSettings } from "./settings.js";
+import type { SessionState } from "./state.js";
 
 /**
- * Whether the other side is alive: any inbound bytes count; silence is questioned with a ping, and silence after that
- * means that the link is dead.
+ * Whether the other side is alive: any inbound bytes count; silence is questioned with a ping, and silence after that means that
+ * the link is dead. So does a handshake that does not end, and a packet that is not acknowledged.
  */
 export class Liveness {
-  readonly #timeoutMs: number;
+  readonly #settings: SessionSettings;
   #intervalMs: number;
+  #greetedAt = 0;
   #heardAt = 0;
   /** When the ping that is unanswered was sent; -1 when there is none, or something was heard since. */
   #questionedAt = -1;
@@ -19,9 +17,9 @@ export class Liveness {
   #measuredFrom = -1;
   #rttMs = -1;
 
-  constructor(settings: LivenessSettings) {
+  constructor(settings: SessionSettings) {
     this.#intervalMs = settings.pingIntervalMs;
-    this.#timeoutMs = settings.pingTimeoutMs;
+    this.#settings = settings;
   }
 
   /** Last measured round-trip time in milliseconds; -1 before the first. */
@@ -34,7 +32,13 @@ export class Liveness {
     if (intervalMs > 0) this.#intervalMs = Math.min(this.#intervalMs, intervalMs);
   }
 
-  /** Bytes arrived, or a link came up. */
+  /** A link came up, and the handshake begins. */
+  greeted(now: number): void {
+    this.#greetedAt = now;
+    this.heard(now);
+  }
+
+  /** Bytes arrived, or a link was taken over. */
   heard(now: number): void {
     this.#heardAt = now;
     this.#questionedAt = -1;
@@ -49,8 +53,7 @@ export class Liveness {
   /** The number of a ping to send now, whatever the time. */
   question(now: number): number {
     this.#questionedAt = now;
-    this.#measuredFrom = now;
-    return ++this.#pingId;
+    return this.measure(now);
   }
 
   /** The number of a ping that measures only: silence after it means nothing. */
@@ -71,13 +74,34 @@ export class Liveness {
     this.#measuredFrom = -1;
   }
 
-  /** Whether a ping stayed without any sign of life for too long. */
-  isDead(now: number): boolean {
-    return this.#questionedAt >= 0 && now >= this.#questionedAt + this.#timeoutMs;
+  /**
+   * Why the link must be cut, if it must.
+   *
+   * @param oldestWrittenAt when the oldest packet that is not acknowledged was written
+   */
+  verdict(state: SessionState, oldestWrittenAt: number, now: number): string | undefined {
+    const { handshakeTimeoutMs, ackTimeoutMs, pingTimeoutMs } = this.#settings;
+    if (state === "greeting" && now >= this.#greetedAt + handshakeTimeoutMs)
+      return `no Welcome within ${handshakeTimeoutMs} ms`;
+    if (state !== "open") return undefined;
+    if (now >= oldestWrittenAt + ackTimeoutMs)
+      return `a packet was not acknowledged within ${ackTimeoutMs} ms`;
+    if (this.#questionedAt >= 0 && now >= this.#questionedAt + pingTimeoutMs)
+      return `nothing was heard within ${pingTimeoutMs} ms of a ping`;
+    return undefined;
   }
 
-  /** When {@link Liveness.ping} or {@link Liveness.isDead} has something to say. */
-  get deadline(): number {
-    return this.#questionedAt < 0 ? this.#heardAt + this.#intervalMs : this.#questionedAt + this.#timeoutMs;
+  /** When {@link Liveness.verdict} or {@link Liveness.ping} has something to say; `Infinity` for never. */
+  deadline(state: SessionState, oldestWrittenAt: number): number {
+    const { handshakeTimeoutMs, ackTimeoutMs, pingTimeoutMs } = this.#settings;
+    // The handshake must end.
+    if (state === "greeting") return this.#greetedAt + handshakeTimeoutMs;
+    if (state !== "open") return Number.POSITIVE_INFINITY;
+    return Math.min(
+      // What was sent must be acknowledged, or the link is broken without saying so.
+      oldestWrittenAt + ackTimeoutMs,
+      // Silence must be questioned, and the question answered.
+      this.#questionedAt < 0 ? this.#heardAt + this.#intervalMs : this.#questionedAt + pingTimeoutMs,
+    );
   }
 }

@@ -1,4 +1,5 @@
 import type { EncodedPacket } from "../wire/encode.js";
+import { CHUNK_BYTES } from "../wire/limits.js";
 import type { OutboxBudget } from "./host.js";
 
 /** A packet that the other side has not acknowledged. */
@@ -12,9 +13,13 @@ interface OutboxEntry {
 
 /** What each packet costs in memory beside its bytes: entry, packet and typed array (Node 24, measured). */
 const ENTRY_BYTES = 256;
+/** Outboxes of a process may hold this much each when they hold too much together: a full piece. */
+const SCARCE_BYTES = CHUNK_BYTES;
+const NO_BUDGET: OutboxBudget = { used: 0, limit: Number.POSITIVE_INFINITY };
 
 /**
- * Encoded packets from the first unacknowledged one to the newest, in order.
+ * Encoded packets from the first unacknowledged one to the newest, in order, up to a number of bytes: whoever adds some has
+ * looked whether there is room.
  *
  * Packets are kept encoded: resending is writing the same bytes again. A cursor divides those already written to the
  * present link from those still to be written.
@@ -30,16 +35,41 @@ export class Outbox {
   #lastOpenWritten = 0;
   /** Highest number of a packet that was written to any link. */
   #writtenSeq = 0;
+  #fullSince: number = Number.POSITIVE_INFINITY;
+  readonly #maxBytes: number;
   readonly #budget: OutboxBudget;
 
-  /** @param budget counts the bytes of all outboxes that share it */
-  constructor(budget: OutboxBudget = { used: 0, limit: Number.POSITIVE_INFINITY }) {
+  /**
+   * @param maxBytes how much it may hold
+   * @param budget counts the bytes of all outboxes that share it
+   */
+  constructor(maxBytes: number, budget: OutboxBudget = NO_BUDGET) {
+    this.#maxBytes = maxBytes;
     this.#budget = budget;
   }
 
   /** What all unacknowledged packets take in memory: their bytes, and what each costs beside them. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /**
+   * How many bytes it may hold now. When the outboxes of all sessions hold too much together, each may go on with a little:
+   * nobody waits for somebody else.
+   */
+  get limit(): number {
+    const { used, limit } = this.#budget;
+    return used < limit ? this.#maxBytes : Math.min(this.#maxBytes, SCARCE_BYTES);
+  }
+
+  /** Whether it holds as much as it may. */
+  get isFull(): boolean {
+    return this.#bytes >= this.limit;
+  }
+
+  /** Since when it has been full without a break, as far as packets were written meanwhile; `Infinity` when it is not. */
+  get fullSince(): number {
+    return this.#fullSince;
   }
 
   /** Number of unacknowledged packets. */
@@ -55,6 +85,11 @@ export class Outbox {
   /** Highest number that is acknowledged. */
   get ackedSeq(): number {
     return this.#lastSeq - this.size;
+  }
+
+  /** Whether all packets up to this one were given out, and all after it are here. */
+  canGoOnAfter(seq: number): boolean {
+    return seq >= this.ackedSeq && seq <= this.#lastSeq;
   }
 
   /** When the oldest unacknowledged packet was written to the present link; `Infinity` when there is none. */
@@ -99,6 +134,7 @@ export class Outbox {
     entry.writtenAt = now;
     this.#writtenSeq = Math.max(this.#writtenSeq, this.#lastSeq - this.#entries.length + this.#cursor);
     if (entry.lastOpen > this.#lastOpenWritten) this.#lastOpenWritten = entry.lastOpen;
+    if (this.#fullSince === Number.POSITIVE_INFINITY && this.isFull) this.#fullSince = now;
     return entry.packet;
   }
 
@@ -107,7 +143,7 @@ export class Outbox {
     return this.#cursor < this.#entries.length;
   }
 
-  /** Drops packets up to `seq`. The caller has checked that it lies between {@link Outbox.ackedSeq} and {@link Outbox.lastSeq}. */
+  /** Drops packets up to `seq`. The caller has checked that the outbox {@link Outbox.canGoOnAfter} it. */
   acknowledge(seq: number): void {
     let count = seq - this.ackedSeq;
     while (count-- > 0) {
@@ -128,6 +164,7 @@ export class Outbox {
       this.#cursor -= this.#head;
       this.#head = 0;
     }
+    if (!this.isFull) this.#fullSince = Number.POSITIVE_INFINITY;
   }
 
   /** The link is gone: all that is left must be written again, and must not pin the buffers it shares with others. */
@@ -146,6 +183,7 @@ export class Outbox {
     this.#cursor = 0;
     this.#budget.used -= this.#bytes;
     this.#bytes = 0;
+    this.#fullSince = Number.POSITIVE_INFINITY;
     this.#lastSeq = 0;
     this.#lastOpenWritten = 0;
     this.#writtenSeq = 0;

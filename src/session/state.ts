@@ -94,7 +94,7 @@ export const SESSION_TABLE: Readonly<
 };
 
 /** All states, in the order of a session's life. */
-export const SESSION_STATES = Object.keys(SESSION_TABLE) as SessionState[];
+export const SESSION_STATES = /* @__PURE__ */ Object.keys(SESSION_TABLE) as SessionState[];
 
 /** All inputs. */
 export const SESSION_INPUTS: readonly SessionInput[] = [

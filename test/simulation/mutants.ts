@@ -31,7 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: "src/session/session.ts",
-        find: "if (resumed) this.#acknowledge(hello.received);",
+        find: "if (resumed) this.outbox.acknowledge(hello.received);",
         replace: "",
       },
     ],
@@ -185,9 +185,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a packet is dropped when another session wants the encoder",
     edits: [
       {
-        file: "src/session/session.ts",
-        find: "yieldEncoder(): void {\n    this.#seal();",
-        replace: "yieldEncoder(): void {\n    this.#encoder.discard();",
+        file: "src/wire/encode.ts",
+        find: "this.#owner?.yieldEncoder();",
+        replace: "this.discard();",
       },
     ],
   },
@@ -196,8 +196,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a full outbox does not stop writers",
     edits: [
       {
-        file: "src/session/session.ts",
-        find: "&& this.bufferedBytes < this.#outboxLimit;",
+        file: "src/session/sending-half.ts",
+        find: "&& this.bufferedBytes < this.outbox.limit;",
         replace: ";",
       },
     ],
