@@ -66,7 +66,8 @@ export class Entry implements Admission, IdempotencyId, RequestShape {
   /** Another call with this key: it waits, if it asks for the same. */
   join(call: GuardedCall, fingerprint: number): void {
     const shape = { method: call.name, fingerprint };
-    if (isSame(shape, this)) this.#waiting = [...this.#waiting, call];
+    // Those that have given up meanwhile go: who opens calls and cancels them must not fill the memory.
+    if (isSame(shape, this)) this.#waiting = [...this.#waiting.filter(({ finished }) => !finished), call];
     else call.reject(mismatch(this, shape, this), true);
   }
 
@@ -76,13 +77,18 @@ export class Entry implements Admission, IdempotencyId, RequestShape {
     try {
       const begun = store.begin(this, this, host.wallClock());
       if (!isPromise(begun)) return this.#onBegun(begun);
-      begun.then(
-        (found) => this.#onBegun(found),
-        (error: unknown) => this.#onBeginFailed(error),
-      );
+      // Also what is no answer at all must not be a rejection that nobody handles.
+      begun
+        .then((found) => this.#onBegun(found))
+        .then(undefined, (error: unknown) => this.#onBeginFailed(error));
     } catch (error) {
       this.#onBeginFailed(error);
     }
+  }
+
+  /** Calls that wait for the outcome. */
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
   /** The process ends. */

@@ -38,6 +38,11 @@ export class Guard implements CallGuard, EntryOwner {
     this.host = host;
   }
 
+  /** Identities with keys that are under way. */
+  get identities(): number {
+    return this.#entries.size;
+  }
+
   /** Keys that are under way in this process. */
   get size(): number {
     let size = 0;
@@ -45,23 +50,28 @@ export class Guard implements CallGuard, EntryOwner {
     return size;
   }
 
+  /** Calls that wait for the outcome of another one. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const entries of this.#entries.values())
+      for (const entry of entries.values()) waiting += entry.waiting;
+    return waiting;
+  }
+
   enter(call: GuardedCall, request: Uint8Array): void {
     if (this.#closed !== undefined) return call.reject(this.#closed, true);
     const { identity, key } = call;
     const print = fingerprint(request);
-    let entries = this.#entries.get(identity);
-    if (entries === undefined) {
-      entries = new Map();
-      this.#entries.set(identity, entries);
-    }
-    const entry = entries.size === 0 ? undefined : entries.get(key);
+    const entry = this.#entries.get(identity)?.get(key);
     if (entry !== undefined) return entry.join(call, print);
     const first = new Entry(this, call, print);
     first.begin();
     // Where store and handler answer at once, it is over before anybody could ask for it.
     if (first.over) return;
     first.kept = true;
-    entries.set(key, first);
+    const entries = this.#entries.get(identity);
+    if (entries === undefined) this.#entries.set(identity, new Map([[key, first]]));
+    else entries.set(key, first);
   }
 
   /** The process ends: asks handlers to stop, and turns away whoever waits. */
