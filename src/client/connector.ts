@@ -72,7 +72,8 @@ class Connector implements Connection {
   #waitsForPage = false;
   /** The server closed with 4401, and no link was open since. */
   #unauthenticated = false;
-  #refreshing = false;
+  /** The attempt whose link asks for fresh credentials, while they are looked for; -1: none does. */
+  #refreshing = -1;
   #goAway: GoAwayFrame | undefined;
   #lastFailure = "the first attempt is under way";
   #closedError: RpcError | undefined;
@@ -522,16 +523,19 @@ class Connector implements Connection {
 
   /** The server asks for fresh credentials. Without an answer it closes with 4401, which says what to do next. */
   #onRefresh({ withinMs }: RefreshFrame): void {
-    if (withinMs === 0 || this.#refreshing) return;
-    this.#refreshing = true;
     const generation = this.#generation;
+    if (withinMs === 0 || this.#refreshing === generation) return;
+    this.#refreshing = generation;
+    const done = () => {
+      if (this.#refreshing === generation) this.#refreshing = -1;
+    };
     this.#credentials().then(
       (token) => {
-        this.#refreshing = false;
+        done();
         if (this.#generation === generation) this.#peer.session.refresh(token, 0);
       },
       (error: unknown) => {
-        this.#refreshing = false;
+        done();
         this.#lastFailure = `credentials() failed: ${error instanceof Error ? error.message : String(error)}`;
       },
     );

@@ -71,9 +71,13 @@ export class Timers {
       this.#cancel = undefined;
       this.#armedFor = Number.POSITIVE_INFINITY;
       const now = this.clock();
-      for (let item = this.#heap.takeDue(now); item !== undefined; item = this.#heap.takeDue(now))
-        item.expire(now);
-      if (this.#heap.size > 0) this.#arm();
+      try {
+        for (let item = this.#heap.takeDue(now); item !== undefined; item = this.#heap.takeDue(now))
+          item.expire(now);
+      } finally {
+        // One that throws does not take the others with it.
+        if (this.#heap.size > 0) this.#arm();
+      }
     }, delay);
   }
 

@@ -93,6 +93,8 @@ export class OutgoingCalls {
       return session.send(frame);
     }
     if (session.state !== "open" && !waitForReady) {
+      // It waits for nothing; but who wants to call wants a connection, which may be idle.
+      calls.host.onDeadline();
       const message = `not connected: ${calls.host.whyNotOpen()}`;
       return call.fail(new RpcError(message, Code.Unavailable, { executed: "no" }));
     }

@@ -35,10 +35,16 @@ export class Liveness {
   /** A link came up, and the handshake begins. */
   greeted(now: number): void {
     this.#greetedAt = now;
-    this.heard(now);
+    this.began(now);
   }
 
-  /** Bytes arrived, or a link was taken over. */
+  /** A link came up, or was taken over. What was asked over the one before is not answered any more. */
+  began(now: number): void {
+    this.heard(now);
+    this.#measuredFrom = -1;
+  }
+
+  /** Bytes arrived. */
   heard(now: number): void {
     this.#heardAt = now;
     this.#questionedAt = -1;

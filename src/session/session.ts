@@ -119,7 +119,7 @@ export class Session extends SendingHalf {
   /** Server: takes over a link whose Hello was checked; `resumed` when the session existed before. */
   accept(hello: HelloFrame, resumed: boolean, now: number): void {
     this.#step("accept");
-    this.#liveness.heard(now);
+    this.#liveness.began(now);
     this.#peerLimits = effectiveLimits(hello.limits);
     this.#link = hello.link;
     if (resumed) this.outbox.acknowledge(hello.received);
