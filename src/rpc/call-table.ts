@@ -62,6 +62,8 @@ export interface CallingCall extends Call {
   subscription: Subscription | undefined;
   /** Fails the call; `executed` is `"no"` while it was not opened. */
   fail(error: RpcError): void;
+  /** Gives up the call, and tells the other side. */
+  cancel(code: Code, error: RpcError): void;
   /** Response headers, with the first frame. */
   answered(headers: readonly Header[]): void;
   /** The outcome from the other side. */

@@ -135,10 +135,11 @@ export class Receiver {
       this.#queue = queue.slice(this.#head);
       this.#head = 0;
     }
-    if (this.tracker?.consumed(message.length) !== true) this.#consumed += message.length + PAYLOAD_COST;
     this.#hold(-message.length - HELD_OVERHEAD, -1);
     this.#shifted++;
     if (this.#tokens !== undefined) this.#takeToken();
+    // Last, for the application is told, and may end the call.
+    if (this.tracker?.consumed(message.length) !== true) this.#consumed += message.length + PAYLOAD_COST;
     return message;
   }
 

@@ -1,3 +1,5 @@
+import { Code } from "../base/code.js";
+import { RpcError } from "../base/error.js";
 import { violation } from "../session/violation.js";
 import { type AttachedFrame, Gap, type PositionFrame, type PublicationFrame } from "../wire/frame.js";
 import { PAYLOAD_COST } from "../wire/limits.js";
@@ -108,7 +110,7 @@ export class Subscription implements Tracker {
     this.giveRoom();
     if (frame.stale !== this.#stale) {
       this.#stale = frame.stale;
-      this.#call.topic?.onStale?.(frame.stale);
+      this.#tell(() => this.#call.topic?.onStale?.(frame.stale));
     }
   }
 
@@ -182,7 +184,7 @@ export class Subscription implements Tracker {
     // With nothing before it, the reader has come to it.
     this.#readEpoch = epoch;
     this.#readOffset = offset;
-    this.#call.topic?.onGap?.(gap);
+    this.#tell(() => this.#call.topic?.onGap?.(gap));
   }
 
   /** Something is new from the next message on. Two gaps without a message in between are one. */
@@ -214,10 +216,10 @@ export class Subscription implements Tracker {
     if (this.#marks !== undefined && this.#marks.size > 0) this.#pastMark(ordinal, offset);
     if (offset === ASIDE) return false;
     this.#readOffset = offset;
-    const { topic } = this.#call;
-    if (topic?.onPosition !== undefined) topic.onPosition(this.token);
     this.#held -= bytes + PAYLOAD_COST;
     this.#freed += bytes + PAYLOAD_COST;
+    const { topic } = this.#call;
+    if (topic?.onPosition !== undefined) this.#tell(() => topic.onPosition?.(this.token));
     return true;
   }
 
@@ -232,7 +234,17 @@ export class Subscription implements Tracker {
     }
     this.#readEpoch = mark.epoch;
     this.gap = mark.gap;
-    if (mark.gap !== undefined && !mark.told) this.#call.topic?.onGap?.(mark.gap);
+    const { gap } = mark;
+    if (gap !== undefined && !mark.told) this.#tell(() => this.#call.topic?.onGap?.(gap));
+  }
+
+  /** Tells the application. What it throws ends its call: what it was told is lost. */
+  #tell(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#call.cancel(Code.Canceled, RpcError.from(error, Code.Unknown));
+    }
   }
 
   giveRoom(): void {

@@ -28,7 +28,7 @@ export interface TopicGap {
 }
 
 /**
- * For server streams whose messages come from a topic. Given, even empty, it says that the call may be made again when its session
+ * For server streams whose messages come from a topic. What its functions throw ends the call with that error. Given, even empty, it says that the call may be made again when its session
  * is lost before the first answer; so does `idempotency_level = NO_SIDE_EFFECTS` in the schema.
  */
 export interface TopicOptions {

@@ -162,6 +162,8 @@ export class Hub implements TopicHost, ChannelOwner {
   }
 
   onEmpty(channel: Channel): void {
+    // One that could not be followed is gone already.
+    if (this.#channels.get(channel.topic.name) !== channel) return;
     channel.stopLingering = this.#init.after(LINGER_MS, () => {
       channel.stopLingering = undefined;
       this.#drop(channel);

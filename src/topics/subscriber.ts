@@ -208,7 +208,8 @@ export class Subscriber implements TopicSubscriber {
     const { link } = this;
     oldest.then(
       (found) => {
-        if (this.link === link && this.state === "awaiting")
+        // Before it has started, no other link has asked for anything.
+        if (this.state === "awaiting" && (this.link === link || !this.#started))
           this.#begin(channel.epoch, found, Gap.newEpoch, answers);
       },
       (error: unknown) => this.call.endTopic(RpcError.from(error, Code.Unavailable)),
