@@ -214,19 +214,46 @@ function combineCalls(
   const calls = all.filter((call) => call !== undefined);
   if (calls.length === 0) return undefined;
   return {
-    // What the task throws is the task's.
-    run: (task) =>
-      calls.reduceRight((inner, call) => () => (call.run === undefined ? inner() : call.run(inner)), task)(),
+    run: (task) => calls.reduceRight((inner, call) => () => runIn(call, inner, onError), task)(),
     ended(outcome) {
       for (const call of calls) guarded(() => call.ended?.(outcome), onError)();
     },
   };
 }
 
+/** Runs a task in what an observer makes of it: once, and whatever the observer throws. What the task throws is the task's. */
+function runIn<T>(call: CallObserver, task: () => T, onError: (error: unknown) => void): T {
+  if (call.run === undefined) return task();
+  let outcome: { readonly value: T } | { readonly thrown: unknown } | undefined;
+  const once = (): T => {
+    if (outcome === undefined) {
+      try {
+        outcome = { value: task() };
+      } catch (thrown) {
+        outcome = { thrown };
+      }
+    }
+    if ("thrown" in outcome) throw outcome.thrown;
+    return outcome.value;
+  };
+  try {
+    const value = call.run(once);
+    if (outcome !== undefined) return value;
+    onError(new Error("run() of an observer must call the function that it is given, before it returns"));
+  } catch (error) {
+    const { thrown } = (outcome ?? {}) as { readonly thrown?: unknown };
+    if (error !== thrown || outcome === undefined) onError(error);
+  }
+  return once();
+}
+
 function guarded(method: AnyMethod, onError: (error: unknown) => void): AnyMethod {
   return (...values) => {
     try {
-      return method(...values);
+      const result = method(...values);
+      // A function that is async fits where nothing is wanted back.
+      if (result instanceof Promise) result.catch(onError);
+      return result;
     } catch (error) {
       onError(error);
       return undefined;

@@ -3,6 +3,7 @@ import { combineObservers, type Observer } from "../base/observer.js";
 import type { CompressionOptions, CompressionProfile } from "../compression/settings.js";
 import { checkStore } from "../idempotency/check.js";
 import { type RetryOptions, type RetrySettings, resolveRetryOptions } from "../retry/options.js";
+import type { HandlerErrorLog } from "../rpc/answer.js";
 import { collectRoutes, type Routes, type RouteTable } from "../rpc/router.js";
 import type { Interceptor } from "../rpc/transport.js";
 import {
@@ -195,12 +196,22 @@ export function resolveConnectOptions(options: ConnectOptions): ConnectSettings 
     },
     maxWaitingCalls: checkInteger("maxWaitingCalls", options.maxWaitingCalls ?? 1_000, 0),
     maxWaitMs: checkDuration("maxWaitMs", options.maxWaitMs ?? 30_000, true),
-    onHandlerError:
-      options.onHandlerError ??
-      // biome-ignore lint/suspicious/noConsole: the documented default.
-      ((error, method) => console.error(`hawser: the handler of ${method} failed:`, error)),
+    onHandlerError: handlerErrorLog(options.onHandlerError),
     headers: options.headers ?? {},
     fallback: resolveFallback(options.fallback),
+  };
+}
+
+function handlerErrorLog(given: HandlerErrorLog | undefined): HandlerErrorLog {
+  return (error, method) => {
+    try {
+      if (given !== undefined) return given(error, method);
+      // biome-ignore lint/suspicious/noConsole: the documented default.
+      console.error(`hawser: the handler of ${method} failed:`, error);
+    } catch (fault) {
+      // biome-ignore lint/suspicious/noConsole: a connection has no other log.
+      console.error("hawser: onHandlerError failed:", fault);
+    }
   };
 }
 

@@ -181,7 +181,8 @@ export function resolveServerOptions(options: ServerOptions, ownRoutes?: Routes)
     throw new TypeError("createServer() needs routes: (router) => router.service(MyService, { … })");
   }
   checkFunction("authenticate", options.authenticate);
-  const { authenticateAt = "hello", queryToken, logger = console } = options;
+  const { authenticateAt = "hello", queryToken } = options;
+  const logger = options.logger === undefined ? console : guardedLogger(options.logger);
   if (authenticateAt !== "hello" && authenticateAt !== "upgrade") {
     throw new RangeError(`authenticateAt must be "hello" or "upgrade", not ${String(authenticateAt)}`);
   }
@@ -242,6 +243,20 @@ function observerOf(
   if (observer === undefined) return inspector?.observer;
   const all = [observer, inspector?.observer ?? []].flat();
   return combineObservers(all, (error) => logger.error("hawser: an observer failed:", error));
+}
+
+/** A log that fails has nowhere to say so, and what was to be logged must not come to harm by it. */
+function guardedLogger(logger: Logger): Logger {
+  const guarded =
+    (level: keyof Logger) =>
+    (message: string, ...details: unknown[]): void => {
+      try {
+        logger[level](message, ...details);
+      } catch {
+        // See above.
+      }
+    };
+  return { warn: guarded("warn"), error: guarded("error") };
 }
 
 function checkBroker(broker: Broker | undefined): Broker | undefined {

@@ -144,6 +144,25 @@ describe("calls", () => {
     pair.assertFinished();
   });
 
+  it("with a key end with their session, though their handlers go on", async () => {
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { pair, server, echo } = pairOf({ echo: () => released.then(() => ({})) });
+    const call = quiet(echo.echo({ name: "x" }, { idempotencyKey: "k", timeoutMs: 1_000 }));
+    await pair.clock.advance(100);
+    for (const session of pair.sessions) session.close();
+    await pair.clock.advance(100);
+    expect(server.ends("handler")).toEqual(["Echo 14:0/1"]);
+    release();
+    await pair.clock.advance(2_000);
+    await call;
+    expect(server.ends("handler")).toEqual(["Echo 14:0/1"]);
+    await pair.close();
+    pair.assertFinished();
+  });
+
   it("with a key end once for each attempt, also those that get the outcome of another", async () => {
     let ran = 0;
     const { pair, server, client, echo } = pairOf({
