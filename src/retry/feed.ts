@@ -3,6 +3,7 @@ import { Code } from "../base/code.js";
 import type { CallerCall } from "../rpc/caller-call.js";
 import type { Calls } from "../rpc/calls.js";
 import { encodeMessage } from "../rpc/payload.js";
+import { leaveIterator } from "../rpc/streams.js";
 
 /** What each kept message costs beside its bytes, about. */
 const ENTRY_BYTES = 32;
@@ -27,14 +28,14 @@ export class Feed<I extends DescMessage> {
   constructor(
     calls: Calls,
     schema: I,
-    requests: AsyncIterable<MessageInitShape<I>>,
+    requests: AsyncIterator<MessageInitShape<I>>,
     limitBytes: number,
     call: CallerCall,
     onError: (error: unknown) => void,
   ) {
     this.#calls = calls;
     this.#schema = schema;
-    this.#iterator = requests[Symbol.asyncIterator]();
+    this.#iterator = requests;
     this.#room = limitBytes;
     this.#call = call;
     this.#onError = onError;
@@ -54,8 +55,14 @@ export class Feed<I extends DescMessage> {
   /** Another attempt: sends what the earlier ones were sent. */
   attach(call: CallerCall): void {
     this.#call = call;
-    for (const payload of this.#kept ?? []) void this.#calls.output.send(call, payload, false);
-    if (this.#ended) void this.#calls.output.send(call, undefined, true);
+    try {
+      for (const payload of this.#kept ?? []) void this.#calls.output.send(call, payload, false);
+      if (this.#ended) void this.#calls.output.send(call, undefined, true);
+    } catch (error) {
+      // The server of this session takes less than the one before.
+      this.stop();
+      return this.#onError(error);
+    }
     this.#onAttempt?.();
   }
 
@@ -64,7 +71,7 @@ export class Feed<I extends DescMessage> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#onAttempt?.();
-    if (!this.#ended) this.#iterator.return?.().then(undefined, () => undefined);
+    if (!this.#ended) leaveIterator(this.#iterator);
   }
 
   async #run(): Promise<void> {

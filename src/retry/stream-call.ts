@@ -6,7 +6,7 @@ import type { Calls } from "../rpc/calls.js";
 import { SingleMessage } from "../rpc/client.js";
 import { encodeMessage } from "../rpc/payload.js";
 import type { ResponseMetadata } from "../rpc/responses.js";
-import { MessageReader, type ReadSource } from "../rpc/streams.js";
+import { leaveIterator, MessageReader, type ReadSource } from "../rpc/streams.js";
 import type { CallOptions } from "../rpc/transport.js";
 import type { Header } from "../wire/frame.js";
 import { Feed } from "./feed.js";
@@ -45,14 +45,19 @@ export class StreamCall<I extends DescMessage, O extends DescMessage>
     if (input instanceof SingleMessage) {
       this.#payload = encodeMessage(method.input, input.message as MessageInitShape<I>, Code.Internal);
     }
+    // Before the call has begun: what is no stream throws.
+    const requests = this.#payload === undefined ? input[Symbol.asyncIterator]() : undefined;
     this.call = new CallerCall(caller.calls, this);
     this.#begin();
-    if (this.#payload === undefined && !this.call.finished) {
-      const { bufferBytes } = caller.retrier.settings;
-      this.#feed = new Feed(caller.calls, method.input, input, bufferBytes, this.call, (error) =>
-        this.#requestsFailed(error),
-      );
+    if (requests === undefined) return;
+    if (this.call.finished) {
+      leaveIterator(requests);
+      return;
     }
+    const { bufferBytes } = caller.retrier.settings;
+    this.#feed = new Feed(caller.calls, method.input, requests, bufferBytes, this.call, (error) =>
+      this.#requestsFailed(error),
+    );
   }
 
   get calls(): Calls {
@@ -82,13 +87,17 @@ export class StreamCall<I extends DescMessage, O extends DescMessage>
     this.caller.retrier.forget(this);
     this.#feed?.stop();
     call.cancel(Code.Canceled, error);
+    // If it had ended before, that was for the reader to read.
+    call.receiver.drop();
   }
 
   restart(): void {
     this.#pending = false;
-    this.call = new CallerCall(this.caller.calls, this);
+    const call = new CallerCall(this.caller.calls, this);
+    this.call = call;
     this.#begin();
-    this.#feed?.attach(this.call);
+    // It may be over before it has begun, and even have been followed by another.
+    if (!call.finished) this.#feed?.attach(call);
   }
 
   giveUp(error: RpcError): void {
@@ -131,9 +140,11 @@ export class StreamCall<I extends DescMessage, O extends DescMessage>
       this.startOver();
     }
     this.#pending = true;
-    if (this.attemptAgain(call)) return true;
-    this.#pending = false;
-    return false;
+    const goesOn = this.attemptAgain(call);
+    // The next attempt begins behind what was consumed: what was not comes again.
+    if (goesOn) call.receiver.drop();
+    else this.#pending = false;
+    return goesOn;
   }
 
   #requestsFailed(error: unknown): void {

@@ -105,6 +105,9 @@ export function responseMessage<O extends DescMessage>(
 ): MessageShape<O> {
   const response = call.receiver.shift();
   if (response === undefined) throw missingMessage(method.name);
-  if (call.receiver.length > 0) throw extraMessage(method.name);
+  if (call.receiver.length > 0) {
+    call.receiver.drop();
+    throw extraMessage(method.name);
+  }
   return decodeMessage(method.output, response, Code.Internal, "yes");
 }

@@ -58,6 +58,8 @@ export class AnswerCall extends Call implements AnsweringCall, ContextCall, Guar
   #admission: Admission | undefined;
   #idempotency: IdempotencyContext | undefined;
   #reader: MessageReader<DescMessage> | undefined;
+  /** The handler reads no more requests. */
+  #readerLeft = false;
   #pump: Pump | undefined;
 
   constructor(frame: OpenFrame, route: Route, calls: Calls, init: AnswererInit) {
@@ -150,6 +152,7 @@ export class AnswerCall extends Call implements AnsweringCall, ContextCall, Guar
     if (this.finished) return;
     if (!this.#singleRequest) {
       if (!this.#begun) this.#begin(undefined);
+      else if (this.#readerLeft) this.#discard();
       else this.#reader?.wake();
       return;
     }
@@ -211,9 +214,10 @@ export class AnswerCall extends Call implements AnsweringCall, ContextCall, Guar
 
   lost(): void {
     // A caller with a key comes back for the outcome, in another session; what is under way goes on.
-    if (this.#admission === undefined) {
-      this.abort(this.#calls.closed ?? new RpcError("the session was lost", Code.Unavailable));
-    } else this.#leave();
+    const reason = this.#calls.closed ?? new RpcError("the session was lost", Code.Unavailable);
+    if (this.#admission === undefined) return this.abort(reason);
+    this.#leave();
+    if (this.#observer !== undefined) this.#tellEnd(reason.code, reason);
   }
 
   expired(): void {
@@ -366,8 +370,9 @@ export class AnswerCall extends Call implements AnsweringCall, ContextCall, Guar
       ending: () => this.aborted ?? (this.receiver.ended || this.finished ? "done" : undefined),
       leave: (reason) => {
         // A handler that leaves its requests may still answer; what else arrives is consumed unread.
-        if (reason !== undefined) this.#respond(reason, false);
-        else this.#discard();
+        if (reason !== undefined) return this.#respond(reason, false);
+        this.#readerLeft = true;
+        this.#discard();
       },
     });
     return this.#reader;
@@ -392,15 +397,14 @@ export class AnswerCall extends Call implements AnsweringCall, ContextCall, Guar
       this.sender.headers = toWireHeaders(context.touchedHeader);
     });
     this.#busy = true;
-    this.#pump.done.then(
-      () => {
+    this.#pump.done
+      .then(() => {
         this.#settled();
         if (this.finished) return;
         atEnd?.();
         this.#end(endFrame(this.sender.id, undefined, undefined, context.touchedTrailer, "answered"));
-      },
-      (thrown: unknown) => this.#failed(thrown),
-    );
+      })
+      .catch((thrown: unknown) => this.#failed(thrown));
   }
 
   #answer(message: AnyInit): void {

@@ -141,6 +141,8 @@ export class Calls {
    */
   onFrame(frame: CallFrame): void {
     const { call: id } = frame;
+    // What a frame has led to may have ended the session: the others of its packet mean nothing then.
+    if (this.#closed !== undefined) return;
     if (frame.kind === "open") {
       if (this.#isOwn(id)) throw violation(`open of call ${id}, whose number is one of this side's`);
       return this.incoming.onOpen(frame);
@@ -254,6 +256,8 @@ export class Calls {
       }
       if (receiver.incomplete) this.output.giveCredit(call);
     }
+    // Its answer waits for its turn: nobody reads any more.
+    if (call.finished) receiver.drop();
     if (frame.end) call.endReceived();
     call.received();
   }

@@ -146,6 +146,8 @@ class ProxyCall extends Call implements AnsweringCall {
     if (this.finished) return;
     const { id } = this.sender;
     this.#leave();
+    // What waits for credit may wait for ever; the outcome goes before it.
+    this.#from.remove(this);
     this.#out.cancel(Code.Canceled, error);
     this.#from.output.end(
       this,
@@ -154,10 +156,11 @@ class ProxyCall extends Call implements AnsweringCall {
   }
 
   #stop(code: Code, message: string): void {
-    if (this.finished) return;
+    const { finished } = this;
     this.#leave();
+    // Its answer may still wait for room.
     this.#from.remove(this);
-    this.#out.cancel(code, new RpcError(message, code));
+    if (!finished) this.#out.cancel(code, new RpcError(message, code));
   }
 
   #leave(): void {

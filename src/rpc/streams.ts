@@ -129,6 +129,18 @@ export class MessageReader<Desc extends DescMessage> implements AsyncIterableIte
   }
 }
 
+/**
+ * Nobody wants anything of an iterator any more. An async generator finishes its present step first; what an iterator throws
+ * now, at once or later, is nobody's concern.
+ */
+export function leaveIterator(iterator: AsyncIterator<unknown>): void {
+  try {
+    Promise.resolve(iterator.return?.()).catch(() => undefined);
+  } catch {
+    // See above.
+  }
+}
+
 /** The writing side of a stream: drives an iterable for as long as its call lives. */
 export interface Pump {
   /** Tells the iterable that nobody reads any more; used when the call ends first. */
@@ -158,8 +170,7 @@ export function pumpMessages<Desc extends DescMessage>(
   const stop = () => {
     if (stopped) return;
     stopped = true;
-    // An async generator finishes its present step first; what it throws then is nobody's concern any more.
-    iterator.return?.().then(undefined, () => undefined);
+    leaveIterator(iterator);
   };
   const begin = () => {
     if (!first) return;

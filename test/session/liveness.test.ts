@@ -1,8 +1,9 @@
 import { expect, it } from "vitest";
 import { Liveness } from "../../src/session/liveness.js";
+import { resolveSettings } from "../../src/session/settings.js";
 
 it("what was asked over a link that is gone does not keep the next one from being measured", () => {
-  const liveness = new Liveness({ pingIntervalMs: 1_000, pingTimeoutMs: 1_000 });
+  const liveness = new Liveness(resolveSettings({}));
   liveness.began(0);
   const lost = liveness.measure(10);
   expect(liveness.isUnanswered).toBe(true);
