@@ -13,8 +13,8 @@ const AIM_TOTAL = 30_000;
 const AIM_OWN = 12_000;
 
 /** What CI holds: today's size and a little room. Lower these when the bundle shrinks. */
-const LIMIT_TOTAL = 57_800;
-const LIMIT_OWN = 39_700;
+const LIMIT_TOTAL = 58_600;
+const LIMIT_OWN = 40_500;
 
 /** An application, and what CI holds its size to. */
 interface Application {
