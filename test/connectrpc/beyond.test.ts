@@ -11,7 +11,7 @@ import {
   createContextValues,
   type Interceptor,
 } from "@connectrpc/connect";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { CounterService } from "../../gen/hawser/test/v1/counter_pb.js";
 import { EchoService } from "../../gen/hawser/test/v1/echo_pb.js";
 import {
@@ -364,6 +364,35 @@ describe("handlers", () => {
     expect((await settled(client.read({}))).value).toBe(1n);
     expect((await settled(echo.echo({ id: 2n }))).id).toBe(2n);
   });
+});
+
+it("sends what is left of the time when interceptors have let the call go on", async () => {
+  const now = vi.spyOn(performance, "now").mockReturnValue(1_000);
+  onTestFinished(() => now.mockRestore());
+  const slow: Interceptor = (next) => (request) => {
+    now.mockReturnValue(11_000);
+    return next(request);
+  };
+  const left: (number | undefined)[] = [];
+  const { pair, settled } = world((router) =>
+    router.service(CounterService, {
+      read(_, { timeoutMs }) {
+        left.push(timeoutMs());
+        return {};
+      },
+      // biome-ignore lint/correctness/useYield: a stream without messages
+      async *follow(_, { timeoutMs }) {
+        left.push(timeoutMs());
+      },
+    }),
+  );
+  const transport = createHawserTransport(pair.connection, { interceptors: [slow] });
+  const client = createClient(CounterService, transport);
+  await settled(client.read({}, { timeoutMs: 60_000 }));
+  now.mockReturnValue(1_000);
+  await settled(client.follow({}, { timeoutMs: 60_000 })[Symbol.asyncIterator]().next());
+  for (const timeoutMs of left) expect(timeoutMs).toBeLessThanOrEqual(50_000);
+  expect(left).toHaveLength(2);
 });
 
 it("says in a request's URL what it was told to, whatever ends it", async () => {

@@ -51,6 +51,17 @@ export const serverStreaming: readonly Case[] = [
     run: (client, probe) => probe.each(client.repeat({}, probe.watched)),
   },
   {
+    name: "an error without metadata before the first message: the headers are there",
+    setting: serving(() => ({
+      // biome-ignore lint/correctness/useYield: it fails first
+      async *repeat(_, { responseHeader }) {
+        responseHeader.set("x-header", "h");
+        throw new ConnectError("nothing more", Code.NotFound);
+      },
+    })),
+    run: (client, probe) => probe.each(client.repeat({}, probe.watched)),
+  },
+  {
     name: "an error after two messages",
     setting: serving(() => ({
       async *repeat(_, context) {
