@@ -255,7 +255,7 @@ describe("what it does not let in", () => {
   });
 
   test("a trunk without lanes, for long", async () => {
-    const { url } = await serve({ handshakeTimeoutMs: 50 });
+    const { url } = await serve({ handshakeTimeoutMs: 500 });
     expect((await (await trunk(url)).gone).code).toBe(4408);
     const client = await trunk(url);
     await client.greet(1);
@@ -264,7 +264,7 @@ describe("what it does not let in", () => {
   });
 
   test("a lane that does not greet", async () => {
-    const { url } = await serve({ handshakeTimeoutMs: 50 });
+    const { url } = await serve();
     const client = await trunk(url);
     await client.greet(1);
     client.send(2, packet(0, frames.ping({ id: 1 })));
