@@ -12,22 +12,14 @@ const PING_ID = 1;
  */
 export class Proof {
   readonly #onProved: (link: Link) => void;
-  readonly #onFailed: () => void;
+  /** Something else came than the answer, or the WebSocket is gone. Silence is not told. */
+  readonly onFailed: () => void;
   #link: Link | undefined;
-  #proved = false;
 
-  /**
-   * @param onProved The server has answered.
-   * @param onFailed Something else came, or the WebSocket is gone. Silence is not told.
-   */
+  /** @param onProved The server has answered: from now on what the WebSocket says is not said to the proof. */
   constructor(onProved: (link: Link) => void, onFailed: () => void) {
     this.#onProved = onProved;
-    this.#onFailed = onFailed;
-  }
-
-  /** Whether the WebSocket has been taken for a link: what it says is no longer said to the proof. */
-  get proved(): boolean {
-    return this.#proved;
+    this.onFailed = onFailed;
   }
 
   /** The WebSocket is open: asks. */
@@ -47,13 +39,8 @@ export class Proof {
 
   onMessage(bytes: Uint8Array): void {
     if (this.#link === undefined) return;
-    if (!isAnswer(bytes)) return this.#onFailed();
-    this.#proved = true;
-    this.#onProved(this.#link);
-  }
-
-  onClose(): void {
-    this.#onFailed();
+    if (isAnswer(bytes)) this.#onProved(this.#link);
+    else this.onFailed();
   }
 }
 

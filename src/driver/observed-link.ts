@@ -4,12 +4,13 @@ import type { BroadcastLink, Link, LinkEvents } from "./link.js";
 
 /** What is known of the session that a link serves. */
 export interface LinkOwner {
-  readonly sessionId: string | undefined;
-  readonly identity: string | undefined;
+  /** `""` before there is a session. */
+  readonly sessionId: string;
+  readonly identity?: string | undefined;
   readonly rtt: number | undefined;
 }
 
-const NOBODY: LinkOwner = { sessionId: undefined, identity: undefined, rtt: undefined };
+const NOBODY: LinkOwner = { sessionId: "", rtt: undefined };
 
 /** Counts what goes over a link, and tells an observer when it opens and closes. */
 export class ObservedLink implements LinkInfo {
@@ -52,7 +53,7 @@ export class ObservedLink implements LinkInfo {
   }
 
   get sessionId(): string | undefined {
-    return this.owner.sessionId;
+    return this.owner.sessionId || undefined;
   }
 
   get identity(): string | undefined {

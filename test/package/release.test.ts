@@ -145,7 +145,7 @@ describe("a release", () => {
       "CHANGELOG.md",
       "test/compat/releases/9.9.0/hawser.mjs",
       "baseline.json",
-      "connector.ts",
+      "src/client/client-peer.ts",
       "docs/browser.md",
       "module.html",
       "descriptors.html",
