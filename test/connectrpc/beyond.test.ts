@@ -9,6 +9,7 @@ import {
   createClient,
   createContextKey,
   createContextValues,
+  type HandlerContext,
   type Interceptor,
 } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
@@ -420,6 +421,144 @@ it("says in a request's URL what it was told to, whatever ends it", async () => 
       `${base}/${service}/Follow`,
     ]),
   );
+});
+
+describe("the end of a call", () => {
+  const options: [string, ConnectRoutesOptions][] = [
+    ["", {}],
+    ["behind interceptors", { interceptors: [(next) => next] }],
+  ];
+
+  it.each(options)("aborts a handler's signal with what it has thrown %s", async (_, options) => {
+    const fault = new ConnectError("no more", Code.ResourceExhausted);
+    const contexts: HandlerContext[] = [];
+    const signals: AbortSignal[] = [];
+    const { client, settled } = world((router) => {
+      router.service(CounterService, {
+        read(_, context) {
+          contexts.push(context);
+          signals.push(context.signal);
+          throw fault;
+        },
+        // Asks for its signal only when all is over.
+        add(_, context) {
+          contexts.push(context);
+          throw fault;
+        },
+      });
+    }, options);
+    for (const call of [client.read, client.add]) {
+      expect((await settled(failed(call({})))).code).toBe(Code.ResourceExhausted);
+    }
+    const reasons = [...signals, ...contexts.map(({ signal }) => signal)].map(({ reason }) => reason);
+    expect(reasons).toEqual([fault, fault, fault]);
+    expect(contexts.map(({ protocolName }) => protocolName)).toEqual(["hawser", "hawser"]);
+  });
+
+  it.each(options)("comes to those who read requests as Connect's error %s", async (_, options) => {
+    const seen: unknown[] = [];
+    const read = async (requests: AsyncIterable<unknown>) => {
+      try {
+        for await (const _ of requests);
+      } catch (error) {
+        seen.push(error);
+        throw error;
+      }
+    };
+    const { pair, settled } = world((router) => {
+      router.service(EchoService, {
+        async collect(requests) {
+          await read(requests);
+          return {};
+        },
+        // biome-ignore lint/correctness/useYield: it never comes to an answer
+        async *converse(requests) {
+          await read(requests);
+        },
+      });
+    }, options);
+    const client = createClient(EchoService, createHawserTransport(pair.connection));
+    const stop = new AbortController();
+    const requests = (): AsyncIterable<object> => ({
+      [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => undefined) }),
+    });
+    const calls = [
+      failed(client.collect(requests(), { signal: stop.signal })),
+      failed(client.converse(requests(), { signal: stop.signal })[Symbol.asyncIterator]().next()),
+    ];
+    await pair.clock.advance(100);
+    stop.abort();
+    await settled(Promise.all(calls));
+    await pair.clock.advance(100);
+    expect(seen).toHaveLength(2);
+    for (const error of seen) {
+      expect(error).toBeInstanceOf(ConnectError);
+      expect(error).toMatchObject({ code: Code.Canceled, isWireError: false });
+    }
+  });
+
+  it("is told to the requests' iterator", async () => {
+    const { pair, settled } = world((router) => {
+      router.service(EchoService, { collect: async () => ({}), converse: () => nothing() });
+    });
+    const client = createClient(EchoService, createHawserTransport(pair.connection));
+    const left = new Set<string>();
+    const requests = (name: string): AsyncIterable<object> => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => undefined),
+        return: async () => {
+          left.add(name);
+          return { done: true, value: undefined };
+        },
+      }),
+    });
+    await settled(client.collect(requests("collect")));
+    await settled(client.converse(requests("converse"))[Symbol.asyncIterator]().next());
+    await pair.clock.advance(100);
+    expect([...left]).toEqual(["collect", "converse"]);
+  });
+
+  it("comes when an interceptor leaves the messages", async () => {
+    const signals: AbortSignal[] = [];
+    const { pair, settled } = world((router) => {
+      router.service(CounterService, {
+        async *follow(_, { signal }) {
+          signals.push(signal);
+          yield { number: 1 };
+          await new Promise((done) => signal.addEventListener("abort", done));
+        },
+      });
+    });
+    const first: Interceptor = (next) => async (request) => {
+      const response = await next(request);
+      if (!response.stream) return response;
+      const iterator = response.message[Symbol.asyncIterator]();
+      await iterator.next();
+      await iterator.return?.();
+      return { ...response, message: nothing() };
+    };
+    const transport = createHawserTransport(pair.connection, { interceptors: [first] });
+    const client = createClient(CounterService, transport);
+    await settled(client.follow({})[Symbol.asyncIterator]().next());
+    await pair.clock.advance(100);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  it("is the wire's only when the other side has said so", async () => {
+    const { client, settled } = world((router) => {
+      router.service(CounterService, {
+        read() {
+          throw new ConnectError("no", Code.NotFound);
+        },
+        add: (_, { signal }) =>
+          new Promise((_done, fail) => {
+            signal.addEventListener("abort", () => fail(signal.reason));
+          }),
+      });
+    });
+    expect((await settled(failed(client.read({})))).isWireError).toBe(true);
+    expect((await settled(failed(client.add({}, { timeoutMs: 50 })))).isWireError).toBe(false);
+  });
 });
 
 it("keeps its interceptors, whatever becomes of the array that they came in", async () => {
