@@ -1,8 +1,12 @@
+import type { Outbox as Real } from "../../session/outbox.js";
 import type { EncodedPacket } from "../../wire/encode.js";
 
 /** Stands in for the session's outbox in the build without it: keeps nothing that was written, and every packet has number 1. */
-export class Outbox {
+export class Outbox implements Pick<Real, keyof Real> {
   readonly bytes = 0;
+  readonly limit: number = Number.POSITIVE_INFINITY;
+  readonly isFull = false;
+  readonly fullSince: number = Number.POSITIVE_INFINITY;
   readonly size = 0;
   readonly lastSeq: number = Number.MAX_SAFE_INTEGER;
   readonly ackedSeq: number = Number.MAX_SAFE_INTEGER;
@@ -14,6 +18,10 @@ export class Outbox {
 
   get hasUnwritten(): boolean {
     return this.#unwritten.length > 0;
+  }
+
+  canGoOnAfter(_seq: number): boolean {
+    return false;
   }
 
   add(packet: EncodedPacket, _lastOpen: number): void {
