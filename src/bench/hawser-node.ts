@@ -9,8 +9,9 @@ const Watched = defineTopic({
   schema: WatchResponseSchema,
   ...(kind === "plain" ? {} : { history: { size: 10_000, ttlMs: 600_000 } }),
 });
+const broker = kind === "memory" ? undefined : natsBroker({ servers, prefix: "bench" });
 const server = createServer({
-  ...(kind === "memory" ? {} : { broker: natsBroker({ servers, prefix: "bench" }) }),
+  ...(broker === undefined ? {} : { broker }),
   routes: (router) =>
     router.service(BenchService, {
       watch: () => Watched(),
@@ -22,5 +23,10 @@ const server = createServer({
     }),
 });
 const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
-process.on("disconnect", () => process.exit(0));
+process.on("disconnect", async () => {
+  // The nodes of the next measurement would wait for one that is gone without a word.
+  await server.close();
+  await broker?.close();
+  process.exit(0);
+});
 process.send?.([port]);
