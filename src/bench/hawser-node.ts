@@ -9,9 +9,8 @@ const Watched = defineTopic({
   schema: WatchResponseSchema,
   ...(kind === "plain" ? {} : { history: { size: 10_000, ttlMs: 600_000 } }),
 });
-const broker = kind === "memory" ? undefined : natsBroker({ servers, prefix: "bench" });
 const server = createServer({
-  ...(broker === undefined ? {} : { broker }),
+  ...(kind === "memory" ? {} : { broker: natsBroker({ servers, prefix: "bench" }) }),
   routes: (router) =>
     router.service(BenchService, {
       watch: () => Watched(),
@@ -26,7 +25,6 @@ const { port } = await server.listen({ port: 0, host: "127.0.0.1" });
 process.on("disconnect", async () => {
   // The nodes of the next measurement would wait for one that is gone without a word.
   await server.close();
-  await broker?.close();
   process.exit(0);
 });
 process.send?.([port]);

@@ -1,5 +1,5 @@
 import { createBenchServiceClient } from "../../../gen/hawser/bench/v1/bench_hawser.js";
-import { connect } from "../../client/index.js";
+import { connect, type TopicGap } from "../../client/index.js";
 import type { NodeClient } from "../nodes-client.js";
 
 /** Connects to a node of `hawser-node.ts`, and is told of what is published. */
@@ -7,8 +7,21 @@ export async function open(port: number, onMessage: (body: Uint8Array) => void):
   const connection = connect(`ws://127.0.0.1:${port}/rpc`);
   await connection.ready();
   const client = createBenchServiceClient(connection);
+  let isClosed = false;
+  const onGap = ({ reason }: TopicGap) => {
+    throw new Error(`publications are missing (${reason})`);
+  };
   (async () => {
-    for await (const { body } of client.watch({}, { topic: {} })) onMessage(body);
-  })().catch(() => undefined);
-  return { publish: (body) => client.echo({ body }), close: () => connection.close() };
+    for await (const { body } of client.watch({}, { topic: { onGap } })) onMessage(body);
+  })().catch((error: unknown) => {
+    // Nobody would know why nothing comes.
+    if (!isClosed) throw error;
+  });
+  return {
+    publish: (body) => client.echo({ body }),
+    close() {
+      isClosed = true;
+      return connection.close();
+    },
+  };
 }
