@@ -1,14 +1,12 @@
 import {
   createServer as createHttpServer,
-  Server as HttpServer,
+  type Server as HttpServer,
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
 import type { Http2SecureServer, Http2Server } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
-import { type AddressInfo, Server as NetServer } from "node:net";
-import type { Duplex } from "node:stream";
-import { Server as TlsServer } from "node:tls";
+import type { AddressInfo } from "node:net";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { PresenceMember } from "../../gen/hawser/v1/presence_pb.js";
 import { checkDuration, checkKeys } from "../base/check.js";
@@ -30,7 +28,8 @@ import { interceptRequests } from "./intercept.js";
 import { resolveServerOptions, type ServerOptions } from "./options.js";
 import type { LiveSession, ServerSession } from "./session.js";
 import { Sessions } from "./sessions.js";
-import { pathOf, refuseUpgrade } from "./upgrade.js";
+import { pathOf } from "./upgrade.js";
+import { serveUpgrades } from "./upgrade-paths.js";
 
 /** Path that is served unless another one is given. */
 const DEFAULT_PATH = "/rpc";
@@ -75,9 +74,11 @@ export interface Server {
    * Serves a path of an existing HTTP or HTTPS server, beside whatever else that serves. Upgrade requests for other
    * paths are left to other listeners, and answered with 404 when there are none. Requests for links over HTTP
    * (`httpFallback`) do not reach the server's own listeners; all others do. A server of HTTP/2 must have TLS and
-   * `allowHTTP1: true`: WebSockets are opened over HTTP/1.1.
+   * `allowHTTP1: true`: WebSockets are opened over HTTP/1.1. Once this server is closed, upgrade requests for the path are
+   * answered with 503 until another one is attached there.
    *
-   * @throws TypeError for a wrong path, and for a server of HTTP/2 without TLS.
+   * @throws TypeError for a wrong path, and for a server of HTTP/2 without TLS; Error when it is attached already, another
+   * server is attached at the path, or this one is closed.
    */
   attach(server: AttachableServer, options?: { readonly path?: string }): void;
   /** Adds a listener to what happens to sessions; returns how to remove it. */
@@ -147,19 +148,14 @@ export function createServer(options: ServerOptions): Server {
 /** What {@link Server.attach} takes: what `node:http`, `node:https` and `node:http2` make, and so most frameworks. */
 export type AttachableServer = HttpServer | HttpsServer | Http2SecureServer | Http2Server;
 
-/** What a server was given to listen to another one. */
-interface Attachment {
-  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  readonly letGo: () => void;
-}
-
 class HawserServer implements Server {
   readonly sessions: Sessions;
   readonly health: HealthState = new HealthState();
   readonly #timers: Timers;
   readonly #door: Door;
   readonly #httpLinks: HttpLinks;
-  readonly #attached = new Map<AttachableServer, Attachment>();
+  /** HTTP servers, and how to let go of them. */
+  readonly #attached = new Map<AttachableServer, () => void>();
   #own: HttpServer | undefined;
   /** It was told to listen, so that it will, or will say why not. */
   #told = false;
@@ -279,19 +275,16 @@ class HawserServer implements Server {
     if (this.#closing !== undefined) throw new Error("the server is closed");
     if (this.#attached.has(server)) throw new Error("this server is attached already");
     const path = checkPath(options.path);
-    checkUpgrades(server);
-    const onUpgrade: Attachment["onUpgrade"] = (request, socket, head) => {
-      if (pathOf(request) === path) this.#door.upgrade(request, socket, head);
-      else if (server.listenerCount("upgrade") === 1)
-        refuseUpgrade(socket, 404, `no WebSocket is served at ${pathOf(request)}`);
-    };
+    const refuse = serveUpgrades(server, path, (...request) => this.#door.upgrade(...request));
     this.sessions.settings.inspector?.serving(path);
     const letGo = interceptRequests(
       server,
       (request, response) => pathOf(request) === path && this.#httpLinks.take(request, response),
     );
-    this.#attached.set(server, { onUpgrade, letGo });
-    server.on("upgrade", onUpgrade);
+    this.#attached.set(server, () => {
+      refuse();
+      letGo();
+    });
     if (server !== this.#own) this.health.enter("serving");
   }
 
@@ -358,7 +351,6 @@ class HawserServer implements Server {
     this.health.enter("closed");
     this.sessions.close(CloseCode.goingAway, GOING_AWAY);
     const gone = this.#door.close(CloseCode.goingAway, GOING_AWAY);
-    for (const [server, { onUpgrade }] of this.#attached) server.off("upgrade", onUpgrade);
     const own = this.#own;
     const stopped = new Promise<void>((resolve) => {
       if (own === undefined || !this.#told) return resolve();
@@ -382,11 +374,8 @@ class HawserServer implements Server {
   }
 
   #detach(server: AttachableServer): void {
-    const attachment = this.#attached.get(server);
+    this.#attached.get(server)?.();
     this.#attached.delete(server);
-    if (attachment === undefined) return;
-    server.off("upgrade", attachment.onUpgrade);
-    attachment.letGo();
   }
 }
 
@@ -400,16 +389,6 @@ const GOING_AWAY = "the server is going away";
 
 /** A drain asks this often whether all clients are done. */
 const DRAIN_POLL_MS = 20;
-
-/** Without TLS, HTTP/2 is all that such a server speaks: nobody could ever open a WebSocket. */
-function checkUpgrades(server: AttachableServer): void {
-  if (server instanceof NetServer && !(server instanceof HttpServer) && !(server instanceof TlsServer)) {
-    throw new TypeError(
-      "attach() cannot open WebSockets on a server of HTTP/2 without TLS; give it one of node:http or node:https, or " +
-        "http2.createSecureServer({ allowHTTP1: true })",
-    );
-  }
-}
 
 function checkPath(path: string = DEFAULT_PATH): string {
   if (typeof path !== "string" || !path.startsWith("/") || path.includes("?") || path.includes("#")) {

@@ -289,6 +289,22 @@ describe("beside other things", () => {
     ws.terminate();
   });
 
+  test("who comes when it is closed is turned away, until another server takes its place", async () => {
+    const http = createHttpServer();
+    const server = hawser();
+    server.attach(http);
+    // It looks after a path of its own, and would leave all others without an answer.
+    http.on("upgrade", () => undefined);
+    const port = await listen(http);
+    const url = `ws://127.0.0.1:${port}/rpc`;
+    await works(url);
+    expect(() => hawser().attach(http)).toThrow("another server is attached at /rpc already");
+    await server.close();
+    expect(await refused(url)).toBe("503 the server of /rpc is closed");
+    hawser().attach(http);
+    await works(url);
+  });
+
   test("HTTPS", async () => {
     const { key, cert } = selfSigned();
     const https = createHttpsServer({ key, cert });
