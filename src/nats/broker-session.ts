@@ -83,6 +83,8 @@ export class BrokerSession {
     this.#link.onChange((up) => this.#onLink(up));
     this.#checkTimer = setInterval(() => this.#check(), CHECK_TICK_MS);
     this.#checkTimer.unref();
+    // Whoever waits for all nodes need not wait for that one any more.
+    this.bus.watch({ onNodeGone: () => this.#asks.look() });
     await this.bus.start();
     await this.#pass();
     this.#setReady(true);

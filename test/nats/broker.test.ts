@@ -1,5 +1,5 @@
-import { connect, errors, type Msg, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connect, errors, headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Code } from "../../src/base/code.js";
 import { RpcError } from "../../src/base/error.js";
 import type { Broker, BrokerHost, TopicSpec } from "../../src/broker/broker.js";
@@ -634,6 +634,31 @@ test("a cluster whose leader is killed loses nothing that was acknowledged", {
     await Promise.all(cluster.map((node) => node[Symbol.asyncDispose]()));
   }
 });
+
+test("a topic waits no longer for a node that has said farewell", async () => {
+  const prefix = "farewell";
+  await using a = await start({ prefix });
+  const ghost = await connect({ servers: server.url });
+  try {
+    // It is alive by its key, and answers nothing.
+    const key = `$KV.${prefix}-nodes.${"f".repeat(32)}`;
+    ghost.publish(key);
+    await until(() => a.broker.bus?.nodes.size === 1);
+    // Patience never ends.
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const following = a.broker.follow(topic({ history: undefined }), new Heard());
+    const farewell = headers();
+    farewell.set("KV-Operation", "DEL");
+    // By then the others have answered.
+    for (let round = 0; round < 20; round++) await ghost.flush();
+    ghost.publish(key, "", { headers: farewell });
+    (await following).close();
+    expect(a.broker.bus?.nodes.size).toBe(0);
+  } finally {
+    vi.useRealTimers();
+    await ghost.close();
+  }
+}, 20_000);
 
 /** Which node of the cluster leads a stream. */
 async function leaderOf(url: string, stream: string): Promise<number> {
