@@ -4,7 +4,7 @@ import { CHUNK_BYTES } from "../wire/limits.js";
 import type { SessionHost, SessionInit } from "./host.js";
 import { Inbox } from "./inbox.js";
 import { Outbox, unpinned } from "./outbox.js";
-import { BATCH_FRAMES, type Pace } from "./pace.js";
+import { BATCH_BYTES, BATCH_FRAMES, type Pace } from "./pace.js";
 import type { SessionState } from "./state.js";
 import { violation } from "./violation.js";
 
@@ -107,7 +107,7 @@ export abstract class SendingHalf implements PacketOwner {
     if (frame.kind === "open") this.#lastOpen = frame.call;
     if (this.#transmitting || this.state !== "open") return;
     const { frames, bytes } = this.#encoder;
-    if (frames >= this.#fullAt(frame) || bytes >= CHUNK_BYTES) {
+    if (frames >= this.#fullAt(frame) || bytes >= BATCH_BYTES) {
       this.early++;
       this.host.onWake(true);
     } else if (frames === 1) this.host.onWake(false);

@@ -15,6 +15,10 @@ export const PACKET_HEAD_BYTES: number = 18 + LEAD_BYTES;
 /** Size of the slabs that packets are written into. */
 export const SLAB_BYTES = 16_384;
 
+/** A packet that has come to more than this when it needs a new slab gets a large one, so that few like it have to move. */
+export const LARGE_PACKET_BYTES = 4_096;
+export const LARGE_SLAB_BYTES = 65_536;
+
 /** One packet, ready to be written to the socket: `head`, then `body`. */
 export interface EncodedPacket {
   /** Everything, or everything but the payload of the last frame. Never written to again. */
@@ -50,8 +54,8 @@ export interface PacketOwner {
  * process: a session claims it for its packet, and finishes that early when another session has something to say.
  *
  * Frames are written straight into a slab, and heads are parts of slabs. A slab lives as long as any head in it, so an
- * outbox that keeps one small packet for long keeps up to {@link SLAB_BYTES} alive; whoever keeps heads for a
- * detached session copies them.
+ * outbox that keeps one small packet for long keeps up to {@link SLAB_BYTES} alive, or {@link LARGE_SLAB_BYTES} when large
+ * packets were made at the same time; whoever keeps heads for a detached session copies them.
  *
  * A payload of {@link BESIDE_BYTES} or more is not copied. It must be the end of the packet: {@link PacketEncoder.full}
  * turns true and the packet has to be finished. The array must not be written to as long as the packet may be sent.
@@ -235,8 +239,9 @@ export class PacketEncoder {
     const done = this.#frames === 0 ? PACKET_HEAD_BYTES : this.#pos - this.#start;
     const required = done + need;
     let buffer: Uint8Array;
-    if (required <= SLAB_BYTES) {
-      buffer = this.#allocate(SLAB_BYTES);
+    const slabBytes = required > LARGE_PACKET_BYTES ? LARGE_SLAB_BYTES : SLAB_BYTES;
+    if (required <= slabBytes) {
+      buffer = this.#allocate(slabBytes);
       this.#slab = buffer;
       this.#used = 0;
     } else {

@@ -52,6 +52,8 @@ const bytes = (frames: readonly Frame[], seq = 0, ack = 0): Uint8Array => encode
 class Bench {
   readonly received: CallFrame[] = [];
   readonly events: string[] = [];
+  /** Whether it was asked to write at once, each time. */
+  readonly wakes: boolean[] = [];
   readonly session: Session;
 
   constructor(role: "client" | "server", settings: Partial<SessionSettings> = {}) {
@@ -64,7 +66,7 @@ class Bench {
       onRefresh: ({ withinMs }) => this.events.push(`refresh ${withinMs}`),
       onTopic: ({ kind }) => this.events.push(kind),
       onCut: (code) => this.events.push(`cut ${code}`),
-      onWake: () => undefined,
+      onWake: (atOnce) => this.wakes.push(atOnce),
     };
     this.session = new Session({
       role,
@@ -176,6 +178,30 @@ describe("numbers and acknowledgements", () => {
     expect(received).toEqual([]);
     session.receive(whole, 0);
     expect(received).toHaveLength(2);
+  });
+
+  it.each([
+    ["16 frames", 0, 16],
+    ["16 KiB", 3_000, 6],
+  ])("has a packet of %s written at once, others at the end of the turn", (_, bytes, frames) => {
+    const bench = inState("open");
+    bench.written(); // Hello
+    bench.wakes.length = 0;
+    const payload = new Uint8Array(bytes);
+    for (let i = 0; i < frames; i++) {
+      expect(bench.wakes).toEqual(i === 0 ? [] : [false]);
+      bench.session.send({
+        kind: "data",
+        call: 1,
+        payload,
+        end: false,
+        headers: undefined,
+        size: 0,
+        resumeToken: "",
+      });
+    }
+    expect(bench.wakes).toEqual([false, true]);
+    expect(bench.written()).toHaveLength(1);
   });
 
   it("acknowledges at once after 64 packets, otherwise after the delay, and with whatever goes out", () => {
