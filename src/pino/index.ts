@@ -28,7 +28,8 @@ const FAULTS: readonly Code[] = [Code.Unknown, Code.Internal, Code.DataLoss];
  */
 export function pinoObserver(logger: PinoLike, options: PinoOptions = {}): Observer {
   const { limitEveryMs = 10_000 } = options;
-  const resumes = new Map<string, number>();
+  /** Sessions that were resumed, with how many links they have. Which end first, they or their links, depends on who ends them. */
+  const resumed = new Map<string, { resumes: number; links: number; ended: boolean }>();
   const limits = new Map<string, { at: number; more: number }>();
 
   return {
@@ -36,10 +37,15 @@ export function pinoObserver(logger: PinoLike, options: PinoOptions = {}): Obser
       logger.debug({ side: link.side, address: addressOf(link) }, "link opened");
     },
     linkClosed(link, { code, reason, durationMs }) {
-      const { side, sessionId, identity, traffic, rtt } = link;
+      const { side, sessionId = "", identity, traffic, rtt } = link;
+      const session = resumed.get(sessionId);
+      if (session !== undefined) {
+        session.links--;
+        if (session.ended && session.links === 0) resumed.delete(sessionId);
+      }
       const fields = {
         side,
-        sessionId,
+        sessionId: link.sessionId,
         identity,
         address: addressOf(link),
         durationMs: Math.round(durationMs),
@@ -47,16 +53,22 @@ export function pinoObserver(logger: PinoLike, options: PinoOptions = {}): Obser
         reason,
         ...traffic,
         rttMs: rtt,
-        resumes: sessionId === undefined ? undefined : (resumes.get(sessionId) ?? 0),
+        resumes: sessionId === "" ? undefined : (session?.resumes ?? 0),
       };
       logger.info(fields, "link closed");
     },
     refused({ address, status, reason }) {
       logger.warn({ address, status, reason }, "connection refused");
     },
-    session({ sessionId, identity, what, downMs, reason }) {
-      if (what === "resumed") resumes.set(sessionId, (resumes.get(sessionId) ?? 0) + 1);
-      if (what === "ended") resumes.delete(sessionId);
+    session({ sessionId, identity, what, hadLink, downMs, reason }) {
+      const session = resumed.get(sessionId);
+      if (what === "resumed") {
+        const { resumes, links } = session ?? { resumes: 0, links: hadLink === true ? 1 : 0 };
+        resumed.set(sessionId, { resumes: resumes + 1, links: links + 1, ended: false });
+      } else if (what === "ended" && session !== undefined) {
+        session.ended = true;
+        if (session.links === 0) resumed.delete(sessionId);
+      }
       if (what === "evicted") logger.warn({ sessionId, identity, limit: reason, downMs }, "session evicted");
     },
     callStarted: ({ side, name, sessionId, identity }) =>

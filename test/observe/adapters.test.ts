@@ -371,4 +371,19 @@ describe("pino", () => {
     for (const secret of ["hidden", "token-of-ada", "the message", "secret"])
       expect(all).not.toContain(secret);
   });
+
+  it("counts the resumes of a session that the server ends, too", async () => {
+    const lines: Record<string, unknown>[] = [];
+    const logger = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const { open, proxy, server } = await serve(pinoObserver(logger));
+    const connection = await open();
+    for (let round = 0; round < 2; round++) {
+      const resumed = new Promise((resolve) => connection.on("resumed", resolve));
+      proxy.cut("reset");
+      await resumed;
+    }
+    await server.close();
+    const closed = lines.filter(({ msg }) => msg === "link closed");
+    expect(closed.map(({ resumes }) => resumes)).toEqual([0, 1, 2]);
+  });
 });
