@@ -18,6 +18,9 @@ export interface PinoOptions {
   readonly limitEveryMs?: number;
 }
 
+/** So many sessions that have ended are remembered until their links end, too. */
+const MAX_ENDED = 10_000;
+
 /** Statuses that say that a handler is at fault. */
 const FAULTS: readonly Code[] = [Code.Unknown, Code.Internal, Code.DataLoss];
 
@@ -28,8 +31,9 @@ const FAULTS: readonly Code[] = [Code.Unknown, Code.Internal, Code.DataLoss];
  */
 export function pinoObserver(logger: PinoLike, options: PinoOptions = {}): Observer {
   const { limitEveryMs = 10_000 } = options;
-  /** Sessions that were resumed, with how many links they have. Which end first, they or their links, depends on who ends them. */
-  const resumed = new Map<string, { resumes: number; links: number; ended: boolean }>();
+  const resumes = new Map<string, number>();
+  /** The same of sessions that ended a moment ago: a link that the server closes ends after its session. */
+  const ended = new Map<string, number>();
   const limits = new Map<string, { at: number; more: number }>();
 
   return {
@@ -37,15 +41,10 @@ export function pinoObserver(logger: PinoLike, options: PinoOptions = {}): Obser
       logger.debug({ side: link.side, address: addressOf(link) }, "link opened");
     },
     linkClosed(link, { code, reason, durationMs }) {
-      const { side, sessionId = "", identity, traffic, rtt } = link;
-      const session = resumed.get(sessionId);
-      if (session !== undefined) {
-        session.links--;
-        if (session.ended && session.links === 0) resumed.delete(sessionId);
-      }
+      const { side, sessionId, identity, traffic, rtt } = link;
       const fields = {
         side,
-        sessionId: link.sessionId,
+        sessionId,
         identity,
         address: addressOf(link),
         durationMs: Math.round(durationMs),
@@ -53,21 +52,22 @@ export function pinoObserver(logger: PinoLike, options: PinoOptions = {}): Obser
         reason,
         ...traffic,
         rttMs: rtt,
-        resumes: sessionId === "" ? undefined : (session?.resumes ?? 0),
+        resumes: sessionId === undefined ? undefined : (resumes.get(sessionId) ?? ended.get(sessionId) ?? 0),
       };
+      ended.delete(sessionId ?? "");
       logger.info(fields, "link closed");
     },
     refused({ address, status, reason }) {
       logger.warn({ address, status, reason }, "connection refused");
     },
-    session({ sessionId, identity, what, hadLink, downMs, reason }) {
-      const session = resumed.get(sessionId);
-      if (what === "resumed") {
-        const { resumes, links } = session ?? { resumes: 0, links: hadLink === true ? 1 : 0 };
-        resumed.set(sessionId, { resumes: resumes + 1, links: links + 1, ended: false });
-      } else if (what === "ended" && session !== undefined) {
-        session.ended = true;
-        if (session.links === 0) resumed.delete(sessionId);
+    session({ sessionId, identity, what, downMs, reason }) {
+      const count = resumes.get(sessionId) ?? 0;
+      if (what === "resumed") resumes.set(sessionId, count + 1);
+      if (what === "ended" && resumes.delete(sessionId)) {
+        ended.set(sessionId, count);
+        // Links may have ended before, or be those of other nodes.
+        const [oldest = ""] = ended.keys();
+        if (ended.size > MAX_ENDED) ended.delete(oldest);
       }
       if (what === "evicted") logger.warn({ sessionId, identity, limit: reason, downMs }, "session evicted");
     },

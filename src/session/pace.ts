@@ -1,7 +1,7 @@
 /** A packet of call frames is written at this many frames at the latest, while the turn of the event loop goes on. */
 export const BATCH_FRAMES = 16;
 
-/** The same for the size of a packet. */
+/** The same for the size of a packet: longer ones are slower, as docs/decisions/0009 has measured. */
 export const BATCH_BYTES = 16_384;
 
 /** With more calls in flight than this, full packets keep both sides busy. */
